@@ -228,8 +228,8 @@ def onset_bands(mel_power: FloatArray) -> FloatArray:
     np.maximum(rises, 0, out=rises)
     deviation = rises.std(axis=1, keepdims=True)
     scale = np.maximum(deviation, np.median(deviation))
-    scaled: FloatArray = rises / np.where(scale > 0, scale, 1).astype(np.float32)
-    return scaled
+    rises /= np.where(scale > 0, scale, 1)
+    return rises
 
 
 @cache
