@@ -50,18 +50,18 @@ endif
 	  echo "workbench needs Python 3.11 or newer, and '$(PYTHON)' is not: install one and name it, as in 'make demo PYTHON=python3.12'." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "'$(PYTHON)' has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	@echo "Making .venv and the installer in it (20 MB)."
+	@echo "Making .venv and, in it, the installer (20 MB)."
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
 .venv/.demo: .venv/.python requirements/demo.txt pyproject.toml
-	@echo "Installing what the demo needs: about 90 packages, 190 MB to download, 0.8 GB on disk."
+	@echo "Installing what the demo needs: about 90 packages, 240 MB to download, 0.9 GB on disk."
 	@$(BIN)/python requirements/install.py requirements/demo.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.full: .venv/.demo requirements/all.txt
-	@echo "Adding all the rest, torch included: about 120 packages, 2 GB to download, 6 GB on disk."
+	@echo "Adding all the rest, torch included: about 120 packages, 3 GB to download, 6 GB on disk."
 	@$(BIN)/python requirements/install.py requirements/all.txt
 	@touch $@
