@@ -4,40 +4,42 @@ Conventions: tempo in beats per minute (BPM); errors in percent, signed, positiv
 is faster than asked. The estimate never sees the requested tempo. Half and double are never
 chosen silently: the alternatives and the ratio class stand beside every number.
 
-The recipe, on the shared onset bands of `features`:
+The recipe, on the pulse strengths of `pulse`:
 
-1. *Pulse strength* of a tempo, on a grid of 462 steps per octave (0.15 %) from 30 to 320 BPM:
-   the square root of the autocorrelation of the bands, read at 1 to 8 times the beat (two bars:
-   with four beats, syncopated music is heard at 2/3 or 3/2 of its tempo), times the size of the
-   Fourier transform of the summed bands at 1, 2 and 4 times the tempo.
-2. The estimate is the strongest tempo under a prior for the octave that people tap.
-3. It is refined within 1.5 % on the Fourier transform alone, which a whole clip resolves to
-   about 0.01 %, far below the 2 to 3 % that lie between two lags of whole frames.
-4. Stability and drift come from the same strengths in windows of 8 s, followed as one smooth path.
+1. The strongest tempo under a wide prior fixes the tempo up to octaves.
+2. Among its octaves the square root of the strength decides together with a narrower prior, as
+   listeners' preference for moderate tempos is about as strong as what they hear.
+3. The peak is refined to the resolution of the whole clip, about 0.01 % for 25 s, far below the
+   2 to 3 % that lie between two lags of whole frames.
+4. Stability and drift come from `local_tempo`.
 
-References: Ellis, Beat Tracking by Dynamic Programming, JNMR 2007 (the log-normal prior);
-Peeters, Template-based Estimation of Time-varying Tempo, EURASIP 2007 (autocorrelation times
-Fourier transform); Gouyon et al., IEEE TASLP 14(5) 2006 (accuracies 1 and 2 at 4 %).
+References: Parncutt, Music Perception 11(4) 1994, and van Noorden & Moelants, JNMR 28(1) 1999
+(preferred tempo); Gouyon et al., IEEE TASLP 14(5) 2006 (accuracies 1 and 2 at 4 %).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-import scipy.fft
 
-from workbench.analysis.features import FRAME_RATE_HZ, Features, FloatArray
+from workbench.analysis.features import Features
+from workbench.analysis.local_tempo import follow_tempo
+from workbench.analysis.pulse import (
+    FASTEST_BPM,
+    SLOWEST_BPM,
+    STEPS_PER_OCTAVE,
+    DoubleArray,
+    PulseEvidence,
+    tempo_grid_bpm,
+)
 from workbench.errors import RequestError
 
 RatioClass = Literal["same", "half", "double", "third", "triple", "other"]
 MatchVerdict = Literal["match", "mismatch", "undecided"]
 
 SHORTEST_S = 6.0
-SLOWEST_BPM, FASTEST_BPM = 30.0, 320.0
 RATIOS: dict[RatioClass, float] = {
     "same": 1.0,
     "half": 1 / 2,
@@ -47,17 +49,12 @@ RATIOS: dict[RatioClass, float] = {
 }
 RATIO_TOLERANCE_PCT = 4.0
 
-# 462 steps per octave is 0.15 %, and makes octaves line up on the grid.
-STEPS_PER_OCTAVE = 462
-_BEAT_MULTIPLES = np.arange(1, 9)
-_FOURIER_MULTIPLES = ((1, 1.0), (2, 1.0), (4, 0.5))
-# Lags beyond this share of the clip rest on too few frames.
-_LONGEST_LAG_SHARE = 0.8
-_LAGS_PER_FRAME = 4
 # Quieter than this there is only the dither of an empty 16-bit file.
 _SILENT_RMS = 1e-4
-_PRIOR_CENTRE_BPM, _PRIOR_WIDTH_OCTAVES = 120.0, 0.9
-_REFINE_SPAN = 0.015
+# Centre in BPM and width in octaves of the two log-normal priors.
+_WIDE_PRIOR = (120.0, 0.9)
+_OCTAVE_PRIOR = (125.0, 0.64)
+_OCTAVE_STRENGTH_POWER = 0.5
 _UNDECIDED_BAND = 0.05
 
 
@@ -98,102 +95,6 @@ class Tempo:
     reason: str = ""
 
 
-def tempo_grid_bpm() -> npt.NDArray[np.float64]:
-    """The tempos tried: 30 to 320 BPM, 462 per octave.
-
-    Returns
-    -------
-    np.ndarray, float64, shape (1578,)
-
-    Examples
-    --------
-    >>> grid = tempo_grid_bpm()
-    >>> bool(grid[0] == 30 and grid[-1] <= 320 and np.isclose(grid[STEPS_PER_OCTAVE], 60))
-    True
-    """
-    steps = int(np.log2(FASTEST_BPM / SLOWEST_BPM) * STEPS_PER_OCTAVE)
-    return SLOWEST_BPM * 2.0 ** (np.arange(steps + 1) / STEPS_PER_OCTAVE)
-
-
-class PulseEvidence:
-    """How strongly each tempo pulses in a stretch of onset bands; no prior, no request.
-
-    Parameters
-    ----------
-    bands : np.ndarray, float32, shape (bands, frames)
-        Onset strength, as `Features.onset_bands`.
-    """
-
-    def __init__(self, bands: FloatArray) -> None:
-        self.bands = bands
-
-    @cached_property
-    def strength(self) -> npt.NDArray[np.float64]:
-        """Pulse strength on `tempo_grid_bpm()`, (1578,), >= 0; all zero without onsets."""
-        grid_bpm = tempo_grid_bpm()
-        correlation = np.maximum(self._beat_correlation(grid_bpm), 0)
-        return np.sqrt(correlation) * self.coherence(grid_bpm)
-
-    @cached_property
-    def phase_strength(self) -> npt.NDArray[np.float64]:
-        """Greatest strength over all octaves of each tempo phase, (462,); phase 0 is 30 BPM."""
-        octaves = -(-len(self.strength) // STEPS_PER_OCTAVE)
-        padded = np.zeros(octaves * STEPS_PER_OCTAVE)
-        padded[: len(self.strength)] = self.strength
-        folded: npt.NDArray[np.float64] = padded.reshape(octaves, STEPS_PER_OCTAVE).max(axis=0)
-        return folded
-
-    def coherence(self, tempo_bpm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Size of the Fourier transform of the summed bands at 1, 2 and 4 times the tempos.
-
-        Parameters
-        ----------
-        tempo_bpm : np.ndarray, float64, shape (k,)
-            Tempos.
-
-        Returns
-        -------
-        np.ndarray, float64, shape (k,)
-            Weighted sum of sizes, 0..2.5; 2.5 for onsets as short as one frame, in perfect time.
-        """
-        sizes = self._fourier_size
-        bins_per_bpm = (len(sizes) - 1) / (FRAME_RATE_HZ / 2 * 60)
-        positions = np.arange(len(sizes))
-        return sum(
-            (
-                weight * np.interp(multiple * tempo_bpm * bins_per_bpm, positions, sizes)
-                for multiple, weight in _FOURIER_MULTIPLES
-            ),
-            start=np.zeros(len(tempo_bpm)),
-        )
-
-    @cached_property
-    def _fourier_size(self) -> npt.NDArray[np.float64]:
-        envelope = self.bands.sum(axis=0)
-        total = float(envelope.sum())
-        # Sixteen-fold zero padding: the linear reading between bins is then within 1 %.
-        padded = 2 * scipy.fft.next_fast_len(8 * len(envelope), real=True)
-        spectrum = scipy.fft.rfft(envelope - envelope.mean(), padded)
-        return np.abs(spectrum).astype(np.float64) / (total or 1.0)
-
-    def _beat_correlation(self, tempo_bpm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Mean of the autocorrelation at 1 to 8 beats, weighted by 1 / sqrt(beats)."""
-        frames = self.bands.shape[1]
-        padded = scipy.fft.next_fast_len(2 * frames, real=True)
-        spectrum = scipy.fft.rfft(self.bands, padded, axis=1)
-        energy = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
-        # A longer inverse transform reads the correlation between whole lags.
-        correlation = scipy.fft.irfft(energy, padded * _LAGS_PER_FRAME)
-        correlation = correlation[: frames * _LAGS_PER_FRAME].astype(np.float64)
-        lags = np.arange(len(correlation)) / _LAGS_PER_FRAME
-        correlation /= (frames - lags) * (correlation[0] / frames or 1.0)
-        wanted = _BEAT_MULTIPLES[:, None] * (60 * FRAME_RATE_HZ / tempo_bpm)
-        weights = (wanted <= _LONGEST_LAG_SHARE * frames) / np.sqrt(_BEAT_MULTIPLES[:, None])
-        values = np.interp(wanted.ravel(), lags, correlation).reshape(wanted.shape)
-        total: npt.NDArray[np.float64] = (values * weights).sum(axis=0) / weights.sum(axis=0)
-        return total
-
-
 def estimate_tempo(features: Features) -> Tempo:
     """Estimate the tempo of a clip.
 
@@ -218,13 +119,14 @@ def estimate_tempo(features: Features) -> Tempo:
     if reason:
         return Tempo(tempo_bpm=None, reason=reason)
     evidence = PulseEvidence(features.onset_bands)
-    grid_bpm = tempo_grid_bpm()
-    chosen = int(np.argmax(evidence.strength * _octave_prior(grid_bpm)))
-    tempo_bpm = _refined_bpm(evidence, float(grid_bpm[chosen]))
+    tempo_bpm = evidence.refined_bpm(_strongest_bpm(evidence))
+    local = follow_tempo(features.onset_bands, tempo_bpm)
     return Tempo(
         tempo_bpm=tempo_bpm,
         confidence=0.5,
         alternatives_bpm=_alternatives(evidence, tempo_bpm),
+        stability_pct=local.stability_pct if local else None,
+        drift_pct_per_min=local.drift_pct_per_min if local else None,
     )
 
 
@@ -360,23 +262,18 @@ def verify_tempo(
 
 
 def _alternatives(evidence: PulseEvidence, tempo_bpm: float) -> tuple[Alternative, ...]:
-    grid_bpm = tempo_grid_bpm()
-    own = np.interp(tempo_bpm, grid_bpm, evidence.strength) or 1.0
+    own = evidence.strength_at(tempo_bpm) or 1.0
     return tuple(
-        Alternative(
-            tempo_bpm=tempo_bpm * ratio,
-            tempo_ratio_class=name,
-            strength=float(np.interp(tempo_bpm * ratio, grid_bpm, evidence.strength) / own),
-        )
+        Alternative(tempo_bpm * ratio, name, evidence.strength_at(tempo_bpm * ratio) / own)
         for name, ratio in RATIOS.items()
         if name != "same" and SLOWEST_BPM <= tempo_bpm * ratio <= FASTEST_BPM
     )
 
 
-def _octave_prior(tempo_bpm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    octaves = np.log2(tempo_bpm / _PRIOR_CENTRE_BPM)
-    prior: npt.NDArray[np.float64] = np.exp(-0.5 * (octaves / _PRIOR_WIDTH_OCTAVES) ** 2)
-    return prior
+def _log_normal(tempo_bpm: DoubleArray, prior: tuple[float, float]) -> DoubleArray:
+    centre_bpm, width_octaves = prior
+    weight: DoubleArray = np.exp(-0.5 * (np.log2(tempo_bpm / centre_bpm) / width_octaves) ** 2)
+    return weight
 
 
 def _ratio(tempo_bpm: float, requested_bpm: float) -> float:
@@ -396,14 +293,11 @@ def _reason_undefined(features: Features) -> str:
     return ""
 
 
-def _refined_bpm(evidence: PulseEvidence, tempo_bpm: float) -> float:
-    """Peak of the coherence within 1.5 %, to the resolution of the whole clip."""
-    nearby_bpm = tempo_bpm * np.exp(np.linspace(-_REFINE_SPAN, _REFINE_SPAN, 301))
-    sizes = evidence.coherence(nearby_bpm)
-    best = int(np.argmax(sizes))
-    if best in (0, len(sizes) - 1):
-        return tempo_bpm
-    before, peak, after = sizes[best - 1 : best + 2]
-    bend = before - 2 * peak + after
-    offset = 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return float(nearby_bpm[best] + offset * (nearby_bpm[best + 1] - nearby_bpm[best]))
+def _strongest_bpm(evidence: PulseEvidence) -> float:
+    """The tempo class by strength, then its octave by strength and preference."""
+    grid_bpm = tempo_grid_bpm()
+    strongest = int(np.argmax(evidence.strength * _log_normal(grid_bpm, _WIDE_PRIOR)))
+    octaves = np.arange(strongest % STEPS_PER_OCTAVE, len(grid_bpm), STEPS_PER_OCTAVE)
+    preference = _log_normal(grid_bpm[octaves], _OCTAVE_PRIOR)
+    preference *= evidence.strength[octaves] ** _OCTAVE_STRENGTH_POWER
+    return float(grid_bpm[octaves[np.argmax(preference)]])
