@@ -130,4 +130,14 @@ class ExperimentError(WorkbenchError):
 
 
 class Cancelled(WorkbenchError):
-    """The user asked to stop; everything already delivered is kept."""
+    """The user asked to stop; everything already delivered is kept.
+
+    `job_ended` says that a far side's job, where there was one, is known to have ended uncharged.
+    """
+
+    def __init__(self, message: str, job_ended: bool = False) -> None:
+        super().__init__(message, job_ended)
+        self.job_ended = job_ended
+
+    def __str__(self) -> str:
+        return str(self.args[0])
