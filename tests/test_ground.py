@@ -1,4 +1,4 @@
-"""Is the ground level: pins, conda file, committed files, imports and the layers of the house."""
+"""Is the ground level: pins, conda file, committed files, imports, layers and sizes."""
 
 import ast
 import json
@@ -33,13 +33,17 @@ LAYERS = {
     5: "engines.base",
     6: "engines measure store",
     7: "progress",
-    8: "study",
-    9: "table",
-    10: "plots",
-    11: "cli report server widgets",
-    12: "__init__",
+    8: "loop",
+    9: "study",
+    10: "table",
+    11: "plots",
+    12: "cli report server widgets",
+    13: "__init__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
+
+FILE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 80
 
 
 # --- pins ---------------------------------------------------------------------------------------
@@ -318,3 +322,40 @@ def test_an_import_that_points_up_is_seen(tmp_path: Path) -> None:
         "study imports Request",
         "study imports report.write",
     ]
+
+
+# --- sizes --------------------------------------------------------------------------------------
+
+
+def body_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The line a function's code starts on: docstrings are meant to be long."""
+    documented = ast.get_docstring(node) is not None and len(node.body) > 1
+    return node.body[documented].lineno
+
+
+def too_long(text: str) -> list[str]:
+    """What in a module's text is longer than the house allows."""
+    found = [
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - body_line(node) >= FUNCTION_LINES_MAX
+    ]
+    return found + ["the file"] * (len(text.splitlines()) >= FILE_LINES_MAX)
+
+
+def test_files_and_functions_are_short() -> None:
+    found = {
+        str(path.relative_to(ROOT)): too_long(path.read_text())
+        for folder in ("workbench", "tests", "requirements")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_a_long_function_and_a_long_file_are_seen() -> None:
+    line = "    x = 1\n"
+    assert too_long("def f():\n" + line * FUNCTION_LINES_MAX) == []
+    assert too_long("def f():\n    'Say.'\n" + line * FUNCTION_LINES_MAX) == []
+    assert too_long("def f():\n" + line * (FUNCTION_LINES_MAX + 1)) == ["f"]
+    assert too_long("\n" * FILE_LINES_MAX) == ["the file"]
