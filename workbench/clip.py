@@ -106,11 +106,6 @@ class Clip:
     def __repr__(self) -> str:
         return f"Clip({self.duration_s:.3f} s, {self.channels} ch, {self.rate_hz} Hz)"
 
-    def _repr_html_(self) -> str:
-        from workbench.preview import player_html
-
-        return player_html(self)
-
     @property
     def channels(self) -> int:
         """Number of channels."""
@@ -119,7 +114,7 @@ class Clip:
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
-        return self.samples.shape[1] / self.rate_hz
+        return float(self.samples.shape[1] / self.rate_hz)
 
     @cached_property
     def digest(self) -> str:

@@ -47,6 +47,9 @@ class Attempt:
         A UUID on disk before the engine sees it; the same for every retry of this attempt.
     remote_id : str or None
         The far side's job, where an earlier run got as far as submitting.
+    intended : bool
+        An earlier run wrote down its intent and learned no job id: the work may exist. An engine
+        that cannot repeat safely raises `OutcomeUnknown`; one with idempotency keys repeats.
     tell : callable
         Where events go. An "intent" or "submitted" event is on disk when it returns.
     is_cancelled : callable
@@ -56,6 +59,7 @@ class Attempt:
     request: AnyRequest
     idempotency_key: str
     remote_id: str | None = None
+    intended: bool = False
     tell: Callable[[Event], None] = lambda event: None
     is_cancelled: Callable[[], bool] = lambda: False
 

@@ -1,0 +1,349 @@
+"""A study: a sweep, the engines that serve it, and the store that keeps what comes of it.
+
+`Study.run` quotes, holds to the budget, skips what is stored, generates, keeps, measures and
+tells progress (the work is done by `loop.Loop`). It can be stopped at any moment and by any
+means; run again, it goes on, and nothing is generated or paid for twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from workbench.cost import Ledger, Quote, usd
+from workbench.engines.base import Engine
+from workbench.errors import AudioError, RequestError, StoreError
+from workbench.loop import Job, Loop, measure_take
+from workbench.measure import STANDARD, Measure
+from workbench.progress import Watch, progress_bar
+from workbench.store import Place, Store
+from workbench.sweep import Sweep
+from workbench.take import Measurement, State, Take, take_key
+from workbench.value import canonical_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OPEN = (State.STARTED, State.SUBMITTED)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did. `missing` counts places that still have no take; `stopped` says why."""
+
+    found: int = 0
+    made: int = 0
+    failed: int = 0
+    unknown: int = 0
+    missing: int = 0
+    stopped: str = ""
+    spent_usd: Decimal = Decimal(0)
+    wall_s: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every place of the plan has its take."""
+        return self.failed + self.unknown + self.missing == 0
+
+    def __str__(self) -> str:
+        counts = {
+            "failed": self.failed,
+            "of unknown outcome": self.unknown,
+            "missing": self.missing,
+        }
+        faults = "".join(f", {n} {word}" for word, n in counts.items() if n)
+        everything = self.found and not self.made and self.is_complete
+        head = (
+            f"all {self.found} takes were found, none generated"
+            if everything
+            else f"{self.made} takes generated, {self.found} found{faults}"
+        )
+        tail = f" Stopped: {self.stopped}." if self.stopped else ""
+        return f"{head}; {self.spent_usd:f} USD in all, {self.wall_s:.1f} s.{tail}"
+
+
+class Study:
+    """A sweep, the engines that serve it, and the store that keeps what comes of it.
+
+    Parameters
+    ----------
+    name : str
+        Names the study in its store. The same name with another sweep replaces the plan; takes
+        stay and are found again wherever a request and an engine match.
+    sweep : Sweep
+    engines : sequence of Engine
+    store : path
+        Folder; made if absent. Studies may share one.
+    budget_usd : number or str, optional
+        Never exceeded by quotes; a run stops before the first round it does not cover.
+    measures : sequence of Measure
+        Asked of each take; more can be asked any day with `measure`.
+
+    Raises
+    ------
+    RequestError
+        If the study has no name, no engine, an engine twice, or an engine serves no cell at all.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from workbench.engines.sketch import SketchEngine
+    >>> from workbench.request import Request
+    >>> sweep = Sweep(Request(tags="house", duration_s=6), seed=range(2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Study("trial", sweep, [SketchEngine()], store=folder) as study:
+    ...         first = study.run(watch=lambda progress: None)
+    ...         second = study.run(watch=lambda progress: None)
+    >>> first.made, second.made, second.found
+    (2, 0, 2)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sweep: Sweep,
+        engines: Sequence[Engine],
+        *,
+        store: str | PathLike[str],
+        budget_usd: Decimal | float | str | None = None,
+        measures: Sequence[Measure] = STANDARD,
+    ) -> None:
+        if not name.strip():
+            raise RequestError("a study needs a name.")
+        names = [engine.name for engine in engines]
+        if not names or len(set(names)) < len(names):
+            raise RequestError("a study needs at least one engine, and each of them once.")
+        self.name, self.sweep, self.engines = name, sweep, tuple(engines)
+        self.budget_usd = None if budget_usd is None else usd(str(budget_usd))
+        self.measures = tuple(measures)
+        self._stop = threading.Event()
+        self._refused: dict[str, str] = {}
+        self._places = list(self._plan())
+        self.store = Store(store)
+        self.store.save_plan(name, self.spec, self._places)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The study as JSON data: sweep, engines with what they were, budget."""
+        return {
+            "sweep": self.sweep.to_json(),
+            "engines": [{"name": e.name, "fingerprint": dict(e.fingerprint)} for e in self.engines],
+            "budget_usd": None if self.budget_usd is None else str(self.budget_usd),
+        }
+
+    def _plan(self) -> Iterator[Place]:
+        """Round by round, engines in turn; cells that an engine cannot serve are marked."""
+        served = dict.fromkeys((e.name for e in self.engines), 0)
+        for cell in self.sweep:
+            for engine in self.engines:
+                key = take_key(cell.request, engine.fingerprint)
+                try:
+                    engine.check(cell.request)
+                    served[engine.name] += 1
+                except RequestError as error:
+                    self._refused[key] = str(error)
+                yield Place(key, engine.name, canonical_json(cell.round), cell.at, cell.request)
+        for name, count in served.items():
+            if not count and len(self.sweep):
+                raise RequestError(
+                    f"{name} can serve no cell: {next(iter(self._refused.values()))}"
+                )
+
+    def quote(self) -> pd.DataFrame:
+        """What a run would do and cost, before anything is spent.
+
+        Returns
+        -------
+        DataFrame
+            One row per engine: ``engine, takes, found, refused, to_generate, quoted_usd,
+            quoted_credits, basis``.
+        """
+        import pandas as pd
+
+        latest = self.store.latest(self.name)
+        rows = []
+        for engine in self.engines:
+            places = _once(p for p in self._places if p.engine == engine.name)
+            found = {p.key for p in places if latest.get(p.key, (0, None))[1] is State.DONE}
+            refused = {p.key for p in places} & set(self._refused)
+            todo = [p for p in places if p.key not in found | refused]
+            quotes = [engine.quote(p.request) for p in todo]
+            rows.append(
+                {
+                    "engine": engine.name,
+                    "takes": len(places),
+                    "found": len(found),
+                    "refused": len(refused),
+                    "to_generate": len(todo),
+                    "quoted_usd": sum((q.amount_usd for q in quotes), Decimal(0)),
+                    "quoted_credits": sum((q.credits for q in quotes), Decimal(0)),
+                    "basis": quotes[0].basis if quotes else "nothing to generate",
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def run(
+        self,
+        *,
+        retry: bool = False,
+        accept_double_charge: bool = False,
+        watch: Watch | None = None,
+    ) -> Summary:
+        """Generate what is missing, measure what is unmeasured.
+
+        Parameters
+        ----------
+        retry : bool
+            Try failed takes again.
+        accept_double_charge : bool
+            Generate takes of unknown outcome anew, although the first may be billed as well.
+        watch : callable, optional
+            Told of progress; a bar on standard error if not given.
+
+        Returns
+        -------
+        Summary
+
+        Raises
+        ------
+        StoreError
+            If another process is running a study in this store.
+        """
+        began = time.monotonic()
+        self._stop.clear()
+        again = {State.CANCELLED}
+        again |= {State.FAILED} if retry else set()
+        again |= {State.UNKNOWN} if accept_double_charge else set()
+        with ExitStack() as stack:
+            watch = watch or stack.enter_context(progress_bar())
+            stack.enter_context(self.store.coordinate())
+            self._note_refusals()
+            jobs = self._jobs(again)
+            loop = Loop(
+                self.store,
+                jobs,
+                self._ledger(jobs),
+                measures=self.measures,
+                watch=watch,
+                stop=self._stop,
+                found=len(_once(self._places)) - len(jobs),
+            )
+            loop.run()
+            if not self._stop.is_set():
+                self.measure(*self.measures)
+        return self._summary(loop, began)
+
+    def cancel(self) -> None:
+        """Ask a run in another thread to stop; it keeps what is done and returns soon."""
+        self._stop.set()
+
+    def measure(self, *measures: Measure) -> int:
+        """Ask measures of every finished take that has not answered them; returns how many.
+
+        Any process may do this, also while another one runs the study.
+        """
+        return measure_study(self.store, self.name, measures or self.measures)
+
+    def takes(self) -> list[Take]:
+        """The take that counts for each place of the plan that has one, in plan order."""
+        return [take for _, take in self.store.takes(self.name) if take]
+
+    def _note_refusals(self) -> None:
+        """A cell that an engine cannot serve is a failed take with the reason, at no cost."""
+        known = self.store.latest(self.name)
+        by_name = {engine.name: engine for engine in self.engines}
+        for place in _once(p for p in self._places if p.key in self._refused):
+            if place.key not in known:
+                engine = by_name[place.engine]
+                take = self.store.start_take(
+                    place.request, engine.name, engine.fingerprint, Quote(basis="refused")
+                )
+                self.store.end_take(take.id, State.FAILED, self._refused[place.key])
+
+    def _jobs(self, again: set[State]) -> list[Job]:
+        latest = self.store.latest(self.name)
+        by_name = {engine.name: engine for engine in self.engines}
+        jobs = []
+        for place in _once(self._places):
+            take_id, state = latest.get(place.key, (0, None))
+            if place.key in self._refused or (state and state not in again and state not in _OPEN):
+                continue
+            engine = by_name[place.engine]
+            take = self.store.take(take_id) if state in _OPEN else None
+            quote = take.quote if take else engine.quote(place.request)
+            jobs.append(Job(place, engine, quote, take))
+        return jobs
+
+    def _ledger(self, jobs: Sequence[Job]) -> Ledger:
+        # Takes under way count as spent at their quote; the loop promises that again.
+        promised = sum((job.quote.amount_usd for job in jobs if job.take), Decimal(0))
+        return Ledger(self.budget_usd, self.store.spent_usd(self.name) - promised)
+
+    def _summary(self, loop: Loop, began: float) -> Summary:
+        latest = self.store.latest(self.name)
+        states = [latest.get(place.key, (0, None))[1] for place in _once(self._places)]
+        made = loop.ended[State.DONE]
+        return Summary(
+            found=states.count(State.DONE) - made,
+            made=made,
+            failed=states.count(State.FAILED),
+            unknown=states.count(State.UNKNOWN),
+            missing=sum(s is None or s is State.CANCELLED or s in _OPEN for s in states),
+            stopped=loop.stopped,
+            spent_usd=self.store.spent_usd(self.name),
+            wall_s=time.monotonic() - began,
+        )
+
+
+def measure_study(store: Store, name: str, measures: Sequence[Measure] = STANDARD) -> int:
+    """Ask measures of every finished take of a study that has not answered them.
+
+    Returns
+    -------
+    int
+        How many takes were measured. A take whose audio is gone or damaged gets undefined
+        measurements that say so.
+    """
+    done = [take_id for take_id, state in store.latest(name).values() if state is State.DONE]
+    known = store.methods(done)
+    count = 0
+    for take_id in done:
+        lacking = [m for m in measures if m.method not in known[take_id]]
+        if not lacking:
+            continue
+        take = store.take(take_id)
+        try:
+            measure_take(store, take, store.clip(take), lacking)
+        except (AudioError, StoreError) as error:
+            store.add_measurements(take_id, _undefined(lacking, str(error)))
+        count += 1
+    return count
+
+
+def _undefined(measures: Sequence[Measure], reason: str) -> list[Measurement]:
+    return [
+        Measurement(name=name, method=measure.method, reason=reason)
+        for measure in measures
+        for name in measure.quantities
+    ]
+
+
+def _once(places: Any) -> list[Place]:
+    """Places with distinct keys: one take serves all places that ask for the same."""
+    return list({place.key: place for place in reversed(list(places))}.values())[::-1]

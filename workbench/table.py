@@ -1,0 +1,143 @@
+"""Takes and measurements as one tidy table: a row per place of the plan, units in the names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.request import request_from_json
+from workbench.store import Store
+from workbench.study import Study
+from workbench.words import without_tempo
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    import pandas as pd
+
+# What a column holds that is neither an axis nor a measurement; the data dictionary of a table.
+COLUMNS: Mapping[str, str] = {
+    "take_id": "number of the take in its store; empty where there is none yet",
+    "engine": "engine that was asked",
+    "state": "done, failed, unknown, cancelled, started, submitted or missing",
+    "reason": "why it is not done",
+    "round": "replicate: the seed as asked",
+    "kind": "text, inpaint or outpaint",
+    "tags": "tags as asked",
+    "style": "tags less those that only name a tempo",
+    "lyrics": "lyrics as asked",
+    "seed": "seed as asked; -1 lets the engine draw one",
+    "asked_tempo_bpm": "tempo asked for, as field or tag [BPM]",
+    "tempo_carrier": "how the tempo was to travel",
+    "asked_key": "key asked for",
+    "asked_duration_s": "length asked for; empty for edits [s]",
+    "quoted_usd": "cost before [USD]",
+    "charged_usd": "cost after [USD]; empty where nothing is known",
+    "charged_credits": "prepaid credits used",
+    "charge_source": "who says so: reported, measured or expected",
+    "wall_s": "time from start to kept [s]",
+    "received_seed": "seed the engine says it used",
+    "truth_tempo_bpm": "tempo known by construction [BPM]",
+    "truth_key": "key known by construction",
+    "notes": "what the engine understood otherwise than asked",
+    "audio": "digest of the working copy",
+    "started_at": "when the take began (UTC)",
+}
+
+# Axes that a column of their own shows already.
+_OWN_COLUMN = ("tags", "seed", "duration_s", "lyrics", "key", "tempo_bpm", "tempo_carrier")
+
+
+def table(study: Study | Store | str | Path, name: str | None = None) -> pd.DataFrame:
+    """One row per place of a study's plan, whatever became of it.
+
+    Parameters
+    ----------
+    study : Study, Store or path
+        A study, or the store (or its folder) that holds it.
+    name : str, optional
+        Which study of a store; needed where it holds several.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `COLUMNS`, further axes as ``axis_…``, and each measurement under its own
+        name with its unit, undefined ones empty with the reason in ``…_reason`` columns.
+
+    Raises
+    ------
+    StoreError
+        If there is no such store or study.
+    """
+    if isinstance(study, Study):
+        return _frame(study.store, study.name)
+    if isinstance(study, Store):
+        return _frame(study, study.study_name(name))
+    with Store(study, create=False) as store:
+        return _frame(store, store.study_name(name))
+
+
+def _frame(store: Store, name: str) -> pd.DataFrame:
+    import pandas as pd
+
+    places, measured = store.frame_rows(name)
+    frame = pd.DataFrame([_row(row) for row in places])
+    if frame.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    if not measured:
+        return frame
+    long = pd.DataFrame([tuple(m) for m in measured], columns=list(measured[0].keys()))
+    values = long.pivot(index="take_id", columns="name", values="value").infer_objects()
+    reasons = long[long["reason"] != ""].pivot(index="take_id", columns="name", values="reason")
+    wide = values.join(reasons.add_suffix("_reason"))
+    for column in values.columns:  # text stays text, all else is a number
+        if not values[column].map(lambda value: isinstance(value, str)).any():
+            wide[column] = pd.to_numeric(wide[column])
+    return frame.join(wide, on="take_id")
+
+
+def _row(row: sqlite3.Row) -> dict[str, Any]:
+    request = request_from_json(json.loads(row["wish"]))
+    data: dict[str, Any] = {
+        "take_id": row["id"],
+        "engine": row["asked_engine"],
+        "state": row["state"] or "missing",
+        "reason": row["reason"] or "",
+        "round": row["round"],
+        "kind": request.kind,
+        "tags": request.tags,
+        "style": ", ".join(without_tempo(request.tag_list)),
+        "lyrics": request.lyrics,
+        "seed": request.seed,
+        "asked_tempo_bpm": request.asked_tempo_bpm,
+        "tempo_carrier": request.tempo_carrier,
+        "asked_key": request.key,
+        "asked_duration_s": getattr(request, "duration_s", None),
+    }
+    axes = {f"axis_{name}": value for name, value in json.loads(row["at"]).items()}
+    known = {f"axis_{name}" for name in _OWN_COLUMN}
+    data |= {name: value for name, value in axes.items() if name not in known}
+    return data | _outcome(row)
+
+
+def _outcome(row: sqlite3.Row) -> dict[str, Any]:
+    """What the columns of a take say; empty where there is no take yet."""
+    quote = json.loads(row["quote"] or "{}")
+    charge = json.loads(row["charge"] or "{}")
+    received = json.loads(row["received"] or "{}")
+    truth = json.loads(row["truth"] or "{}")
+    return {
+        "quoted_usd": float(quote.get("amount_usd", 0)) if row["quote"] else None,
+        "charged_usd": float(charge.get("amount_usd", 0)) if row["charge"] else None,
+        "charged_credits": float(charge.get("credits", 0)) if row["charge"] else None,
+        "charge_source": charge.get("source", "reported") if row["charge"] else None,
+        "wall_s": row["wall_s"],
+        "received_seed": received.get("seed"),
+        "truth_tempo_bpm": truth.get("tempo_bpm"),
+        "truth_key": truth.get("key"),
+        "notes": "; ".join(json.loads(row["notes"] or "[]")),
+        "audio": row["audio"] or "",
+        "started_at": row["started_at"],
+    }
