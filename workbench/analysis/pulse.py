@@ -102,6 +102,14 @@ class PulseEvidence:
         """Pulse strength of one tempo, read between the steps of the grid."""
         return float(np.interp(tempo_bpm, tempo_grid_bpm(), self.strength))
 
+    @cached_property
+    def onset_rate_hz(self) -> float:
+        """Onsets per second: peaks of the summed bands above one standard deviation."""
+        envelope = self.bands.sum(axis=0)
+        here = envelope[1:-1]
+        peaks = (here > envelope[:-2]) & (here >= envelope[2:]) & (here > envelope.std())
+        return float(peaks.mean()) * FRAME_RATE_HZ
+
     def coherence(self, tempo_bpm: DoubleArray) -> DoubleArray:
         """Size of the Fourier transform of the summed bands at 1, 2 and 4 times the tempos.
 
