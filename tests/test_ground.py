@@ -28,17 +28,18 @@ LAYERS = {
     0: "errors",
     1: "value",
     2: "analysis clip cost experiment sketch words",
-    3: "request",
-    4: "sweep take",
+    3: "preview request",
+    4: "contract sweep take",
     5: "engines.base",
     6: "engines measure store",
-    7: "progress",
+    7: "doctor progress",
     8: "loop",
     9: "study",
-    10: "table",
+    10: "studyfile table",
     11: "plots",
-    12: "cli report server widgets",
-    13: "__init__",
+    12: "report server widgets",
+    13: "cli",
+    14: "__init__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
 
@@ -264,7 +265,7 @@ def modules(package: Path) -> Iterator[tuple[str, Path]]:
 def imported(path: Path, package: Path) -> Iterator[str]:
     """Dotted names below the package that a module's text imports, at any depth of the text."""
     here = (package.name, *path.relative_to(package).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
