@@ -26,8 +26,8 @@ PIN_FILES = ("bootstrap.txt", "demo.txt", "all.txt")
 # are strangers. A dotted room is a module that stands on another floor than its package.
 LAYERS = {
     0: "errors",
-    1: "value",
-    2: "analysis clip cost experiment sketch words",
+    1: "value words",
+    2: "analysis clip cost experiment sketch",
     3: "preview request",
     4: "contract sweep take",
     5: "engines.base",
