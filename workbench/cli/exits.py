@@ -1,0 +1,63 @@
+"""Which exit code an error gives, and the sentence that is shown for it."""
+
+from __future__ import annotations
+
+from click import ClickException, UsageError
+
+from workbench.errors import (
+    AudioError,
+    EngineBusy,
+    EngineRefused,
+    EngineUnavailable,
+    RequestError,
+    WorkbenchError,
+)
+
+OK = 0
+FAILURE = 1
+USAGE = 64
+BAD_INPUT = 65
+NO_INPUT = 66
+FAR_SIDE_BROKEN = 69
+TRY_LATER = 75
+NO_PERMISSION = 77
+
+# First match wins.
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (UsageError, USAGE),
+    (FileNotFoundError, NO_INPUT),
+    (RequestError, BAD_INPUT),
+    (AudioError, BAD_INPUT),
+    (EngineRefused, BAD_INPUT),
+    (EngineBusy, TRY_LATER),
+    (EngineUnavailable, NO_PERMISSION),
+    (WorkbenchError, FAILURE),
+    (OSError, FAILURE),
+    (ClickException, FAILURE),
+)
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code of an error that the user should see as a sentence; None for a defect.
+
+    Examples
+    --------
+    >>> exit_code(AudioError("x is empty.")), exit_code(KeyError("x"))
+    (65, None)
+    """
+    return next((code for kind, code in _CODES if isinstance(error, kind)), None)
+
+
+def one_sentence(error: BaseException) -> str:
+    """An error as the user sees it.
+
+    Examples
+    --------
+    >>> one_sentence(FileNotFoundError("there is no file a.wav."))
+    'workbench: there is no file a.wav.'
+    """
+    if isinstance(error, ClickException):
+        return f"workbench: {error.format_message()}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"workbench: {error.strerror}: {error.filename}."
+    return f"workbench: {error}"

@@ -1,0 +1,215 @@
+"""Runs a template notebook with parameters through papermill; knows nothing of music.
+
+An experiment is a folder ``experiments/NAME/`` with a ``params.yml``::
+
+    question: Which tag set keeps its tempo best?
+    notebook: tempo-by-tags.ipynb      # in notebooks/
+    parameters: {seeds: 4}             # over the notebook's own defaults
+
+A run leaves a new folder with the executed notebook, whatever the notebook wrote into it, and
+``provenance.json``. The notebook runs in a process of its own with that folder as its working
+directory, so several experiments can run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.errors import ExperimentError, RequestError
+from workbench.value import digest
+
+EXECUTED = "executed.ipynb"
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, the notebook that answers it, and the parameters it runs with."""
+
+    name: str
+    question: str
+    notebook: Path
+    parameters: Mapping[str, Any]
+
+
+def experiments_folder(start: Path | None = None) -> Path:
+    """The nearest ``experiments`` folder at or above the working directory.
+
+    Raises
+    ------
+    RequestError
+        If there is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "experiments").is_dir():
+            return folder / "experiments"
+    raise RequestError("there is no experiments folder here or above: go to the project's folder.")
+
+
+def list_experiments(folder: Path) -> list[Experiment]:
+    """All experiments of a folder, by name."""
+    return [
+        read_experiment(folder, path.parent.name) for path in sorted(folder.glob("*/params.yml"))
+    ]
+
+
+def read_experiment(folder: Path, name: str) -> Experiment:
+    """One experiment by name.
+
+    Raises
+    ------
+    RequestError
+        If there is none of that name; the message lists those there are.
+    """
+    path = folder / name / "params.yml"
+    if Path(name).name != name or not path.is_file():
+        known = ", ".join(p.parent.name for p in sorted(folder.glob("*/params.yml"))) or "none"
+        raise RequestError(f"there is no experiment {name!r} (there are: {known}).")
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    notebook = folder.parent / "notebooks" / data["notebook"]
+    return Experiment(name, data["question"], notebook, data.get("parameters") or {})
+
+
+def run_experiment(
+    experiment: Experiment, changes: Mapping[str, Any], runs: Path, *, timeout_s: int = 3600
+) -> Path:
+    """Run an experiment; returns the new folder that holds everything it left.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    changes : mapping
+        Parameters over the experiment's own.
+    runs : Path
+        Where the new folder is made.
+    timeout_s : int
+        For one cell.
+
+    Raises
+    ------
+    RequestError
+        If a parameter is unknown; the message lists the known ones.
+    ExperimentError
+        If a cell fails; the executed notebook is saved and named in the error.
+    """
+    import papermill
+
+    known = papermill.inspect_notebook(str(experiment.notebook))
+    parameters = {**experiment.parameters, **changes}
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise RequestError(
+            f"{experiment.name} has no parameter {', '.join(unknown)}: "
+            f"it knows {', '.join(sorted(known))}."
+        )
+    folder = _new_folder(runs, experiment.name)
+    record = _provenance(experiment, parameters)
+    _write_json(folder / PROVENANCE, record)
+    executed = folder / EXECUTED
+    try:
+        with _quiet_kernel():
+            papermill.execute_notebook(
+                str(experiment.notebook),
+                str(executed),
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=str(folder),
+                execution_timeout=timeout_s,
+                progress_bar=sys.stderr.isatty(),
+            )
+    except papermill.PapermillExecutionError as error:
+        record["failed"] = f"{error.ename}: {error.evalue}"
+        raise ExperimentError(
+            f"cell {error.exec_count} of {experiment.name} failed: {error.ename}: {error.evalue} "
+            f"(the notebook as it ran: {executed}).",
+            error.exec_count,
+            executed,
+        ) from None
+    finally:
+        record["ended_at"] = _now()
+        _write_json(folder / PROVENANCE, record)
+    return folder
+
+
+@contextmanager
+def _quiet_kernel() -> Iterator[None]:
+    """The kernel is this very Python, whatever kernels the user has registered."""
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = path
+
+
+def _new_folder(runs: Path, name: str) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    for attempt in range(100):
+        folder = runs / f"{name}-{stamp}{f'-{attempt}' if attempt else ''}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder.resolve()
+    raise ExperimentError(f"cannot make a new folder in {runs}.")
+
+
+def _provenance(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What it takes to run this again: parameters, code, versions, machine."""
+    installed = sorted(f"{d.metadata['Name']}=={d.version}" for d in distributions())
+    return {
+        "experiment": experiment.name,
+        "question": experiment.question,
+        "parameters": parameters,
+        "again": _command(experiment.name, parameters),
+        "notebook": digest(experiment.notebook.read_text(encoding="utf-8")),
+        "workbench": version("workbench"),
+        "commit": _commit(experiment.notebook.parent),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "packages": digest(installed),
+        "started_at": _now(),
+    }
+
+
+def _command(name: str, parameters: Mapping[str, Any]) -> str:
+    import shlex
+
+    words = ["workbench", "experiment", name]
+    for key, value in parameters.items():
+        words += ["-p", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+    return shlex.join(words)
+
+
+def _commit(folder: Path) -> str:
+    """The commit of the code, marked if the tree differs from it; "unknown" outside of git."""
+    git = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    incoming = path.with_suffix(".tmp")
+    incoming.write_text(json.dumps(data, indent=2, ensure_ascii=False), encoding="utf-8")
+    incoming.replace(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
