@@ -134,7 +134,7 @@ _ALL = (
         chord_low=67,
         reverb=0.3,
         level_db=-15,
-        gains_db={"bass_808": 3},
+        gains_db={"bass_808": 3, "bell": 2},
     ),
     Genre(
         name="house",
@@ -160,6 +160,7 @@ _ALL = (
         reverb=0.25,
         duck=0.65,
         level_db=-13,
+        gains_db={"stab": 4},
     ),
     Genre(
         name="techno",
@@ -186,6 +187,7 @@ _ALL = (
         reverb_s=1.6,
         duck=0.5,
         level_db=-12,
+        gains_db={"zap": 5},
     ),
     Genre(
         name="drum and bass",
@@ -229,7 +231,7 @@ _ALL = (
         jitter_ms=0.3,
         reverb=0.25,
         level_db=-11,
-        gains_db={"bass_wobble": 4},
+        gains_db={"bass_wobble": 4, "pad_dark": 4},
     ),
     Genre(
         name="rock",
@@ -343,7 +345,8 @@ _ALL = (
         chord_low=64,
         reverb=0.7,
         reverb_s=2.6,
-        level_db=-22,
+        level_db=-20.5,
+        gains_db={"flute": -4},
     ),
     Genre(
         name="cinematic",
@@ -353,7 +356,7 @@ _ALL = (
         progressions=((1, 6, 3, 7), (1, 4, 6, 5), (1, 6, 4, 5), (1, 3, 6, 7)),
         drums={
             "timpani": ("X.......x.......", "X...........x.x.", "X...x...x...x..."),
-            "cymbal": ("o...............",),
+            "cymbal": ("?...............",),
         },
         bass="cello",
         bass_patterns=("r---r---r---r---", "r-r-r-r-r-r-r-r-", "r-------r-------"),
@@ -366,6 +369,7 @@ _ALL = (
         reverb=0.5,
         reverb_s=2.0,
         level_db=-18,
+        gains_db={"timpani": -2, "spiccato": 3},
     ),
     Genre(
         name="folk",
@@ -388,6 +392,7 @@ _ALL = (
         chord_low=50,
         reverb=0.15,
         level_db=-18,
+        gains_db={"fiddle": -3},
     ),
     Genre(
         name="reggae",
@@ -409,7 +414,7 @@ _ALL = (
         jitter_ms=3,
         reverb=0.3,
         level_db=-16,
-        gains_db={"bass_deep": 3, "skank": 3},
+        gains_db={"bass_deep": 3, "skank": 5},
     ),
     Genre(
         name="funk",
@@ -435,6 +440,7 @@ _ALL = (
         chord_low=60,
         reverb=0.14,
         level_db=-14,
+        gains_db={"guitar_scratch": 5},
     ),
     Genre(
         name="waltz",
@@ -458,6 +464,7 @@ _ALL = (
         jitter_ms=3,
         reverb=0.35,
         reverb_s=1.5,
+        gains_db={"clarinet": -2},
         level_db=-18,
     ),
     Genre(

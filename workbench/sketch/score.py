@@ -133,7 +133,7 @@ class Composer:
         # Patterns written for the usual tempo would rattle far above it.
         ratio = plan.tempo_bpm / genre.tempo_bpm
         self.stride = 1 if ratio < 1.6 else 2 if ratio < 2.8 else 4
-        draw = generator(plan, "harmony")
+        draw = generator(plan, f"harmony {genre.name}")
         options = genre.progressions
         self.progressions = [options[i] for i in draw.permutation(len(options))[:2]]
         if len(self.progressions) == 1:
@@ -306,27 +306,38 @@ class Composer:
                 continue
             if section.name not in motifs:
                 motifs[section.name] = self._motifs(section.name)
-            for hit, degree in motifs[section.name][(0, 1, 0, 2)[(bar - section.first_bar) % 4]]:
+            turn = (bar - section.first_bar) % 4
+            if turn == 3 and section.energy < 0.9 and not sung:
+                continue  # outside refrains the tune takes a breath
+            for hit, degree in motifs[section.name][(0, 1, 0, 2)[turn]]:
                 pitch = self._tune_pitch(section, bar, hit, degree)
                 voice = self.genre.lead
                 if sung:
                     voice = _VOWELS[syllable % 3]
                     syllable += 1 + (hit.step % 3 == 0)
                 length_s = self.length_s(hit.held) * 0.9
-                gain = 0.85 + 0.15 * (hit.step % STEPS == 0)
+                gain = (0.85 + 0.15 * (hit.step % STEPS == 0)) * (0.6 + 0.4 * section.energy)
                 yield Event(self.time_s(bar, hit.step), voice, (pitch,), length_s, gain, wet=True)
 
     def _motifs(self, name: str) -> list[list[tuple[Hit, int]]]:
         """Three one-bar motifs: where notes fall and how the line moves, in scale degrees."""
-        draw = generator(self.plan, f"tune {name}")
+        draw = generator(self.plan, f"tune {self.genre.name} {name}")
         phrases = []
-        degree = int(draw.choice([0, 2, 4, 4, 7]))
+        # A refrain lies above what leads to it.
+        high = ENERGY.get(name, OTHER_ENERGY) >= 0.9
+        degree = int(draw.choice([4, 5, 7] if high else [0, 1, 2, 4]))
         for _ in range(3):
             pattern = self.genre.lead_patterns[int(draw.integers(len(self.genre.lead_patterns)))]
             phrase = []
             for hit in hits(pattern, self.plan, self.stride):
                 phrase.append((hit, degree))
-                degree = int(np.clip(degree + draw.choice([-2, -1, -1, 0, 1, 1, 2, 3]), -2, 9))
+                degree = int(
+                    np.clip(
+                        degree + draw.choice([-2, -1, -1, 0, 1, 1, 2]),
+                        2 if high else -2,
+                        9 if high else 5,
+                    )
+                )
             phrases.append(phrase)
         return phrases
 

@@ -126,10 +126,10 @@ def _echo_response(decay_s: float) -> Stereo:
 
 def _decimated(samples: Mono) -> Mono:
     """Every fourth sample after a triangular low-pass."""
-    spare = -samples.size % _ECHO_STEP
-    means = np.pad(samples, (0, spare)).reshape(-1, _ECHO_STEP).sum(axis=1) * np.float32(0.25)
-    means[1:] = (means[1:] + means[:-1]) * np.float32(0.5)
-    return np.asarray(means, np.float32)
+    padded = np.pad(samples, (0, -samples.size % _ECHO_STEP))
+    means = padded[0::4] + padded[1::4] + padded[2::4] + padded[3::4]
+    means[1:] = means[1:] + means[:-1]
+    return np.asarray(means * np.float32(0.125))
 
 
 def _upsampled(samples: Mono, start: int, stop: int) -> Mono:
@@ -139,8 +139,10 @@ def _upsampled(samples: Mono, start: int, stop: int) -> Mono:
     if piece.size == last - first:
         piece = np.append(piece, piece[-1:])
     slopes = (piece[1:] - piece[:-1]) * np.float32(1 / _ECHO_STEP)
-    lines = piece[:-1, None] + slopes[:, None] * np.arange(_ECHO_STEP, dtype=np.float32)
-    return np.asarray(lines.reshape(-1)[: stop - start], np.float32)
+    lines = np.empty(_ECHO_STEP * slopes.size, np.float32)
+    for part in range(_ECHO_STEP):
+        lines[part::_ECHO_STEP] = piece[:-1] + slopes * np.float32(part)
+    return lines[: stop - start]
 
 
 def _echo(dry: Stereo, wet: Stereo, genre: Genre) -> Stereo:

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from workbench.sketch.drums import RATE_HZ, Mono, Stereo, on_grid
 
-_TABLE_BITS = 14
+_TABLE_BITS = 13
 _TABLE_SIZE = 1 << _TABLE_BITS
 _LOOP_SIZE = 1 << 17
 _TOP_HZ = 18_000.0
+_VIBRATO_HZ = 5.4
 _BODY_LEVEL = 0.16  # RMS of a held note before its gain: leaves room for a full arrangement.
 
 
@@ -153,7 +154,7 @@ VOICES: Mapping[str, Voice] = MappingProxyType(
             -6, rolloff=1.1, even=0.08, bright_hz=2500, attack_s=0.03, vibrato_cents=5, pan=0.1
         ),
         "vocal_ah": Voice(
-            -3,
+            -5,
             rolloff=0.9,
             formants_hz=(750, 1200, 2700),
             attack_s=0.04,
@@ -161,7 +162,7 @@ VOICES: Mapping[str, Voice] = MappingProxyType(
             breath=0.02,
         ),
         "vocal_eh": Voice(
-            -3,
+            -5,
             rolloff=0.9,
             formants_hz=(530, 1850, 2600),
             attack_s=0.04,
@@ -169,7 +170,7 @@ VOICES: Mapping[str, Voice] = MappingProxyType(
             breath=0.02,
         ),
         "vocal_oh": Voice(
-            -3,
+            -5,
             rolloff=0.9,
             formants_hz=(450, 800, 2700),
             attack_s=0.04,
@@ -220,22 +221,31 @@ def _read(table: Mono, hz: float, bend_cycles: NDArray[np.float64] | None, n: in
     return np.asarray(table[phase >> np.uint32(32 - _TABLE_BITS)])
 
 
+@lru_cache(maxsize=32)
+def _sway(n: int) -> NDArray[np.float64]:
+    """A sine at the rate of a vibrato that sets in during the first third of a second."""
+    time_s = np.arange(n) / RATE_HZ
+    return np.asarray(np.minimum(1, time_s / 0.35) * np.sin(2 * np.pi * _VIBRATO_HZ * time_s))
+
+
 def _vibrato(hz: float, voice: Voice, n: int) -> NDArray[np.float64] | None:
     if not voice.vibrato_cents:
         return None
-    time_s = np.arange(n) / RATE_HZ
-    rate_hz = 5.4
-    depth_cycles = hz * (2 ** (voice.vibrato_cents / 1200) - 1) / (2 * np.pi * rate_hz)
-    return np.asarray(
-        depth_cycles * np.minimum(1, time_s / 0.35) * np.sin(2 * np.pi * rate_hz * time_s)
-    )
+    depth_cycles = hz * (2 ** (voice.vibrato_cents / 1200) - 1) / (2 * np.pi * _VIBRATO_HZ)
+    return depth_cycles * _sway(n)
+
+
+@lru_cache(maxsize=32)
+def _decay(time_s: float, n: int) -> Mono:
+    """An exponential that falls to 1/e within `time_s`."""
+    return on_grid(np.exp(-np.arange(n) / (time_s * RATE_HZ)))
 
 
 def _brightness(voice: Voice, n: int) -> Mono:
     """How far the sound is from dark (0) to bright (1), per sample."""
     if voice.wobbles:
         return on_grid(0.5 - 0.5 * np.cos(2 * np.pi * voice.wobbles * np.arange(n) / n))
-    return on_grid(np.exp(-np.arange(n) / (voice.settle_s * RATE_HZ)))
+    return _decay(voice.settle_s, n)
 
 
 def _tone(hz: float, voice: Voice, n: int) -> Mono:
@@ -243,9 +253,7 @@ def _tone(hz: float, voice: Voice, n: int) -> Mono:
     if voice.partials:
         sine = _table(np.ones(1), 1.0)
         decays = (
-            np.float32(level)
-            * on_grid(np.exp(-np.arange(n) / (decay_s * RATE_HZ)))
-            * _read(sine, ratio * hz, None, n)
+            np.float32(level) * _decay(decay_s, n) * _read(sine, ratio * hz, None, n)
             for ratio, level, decay_s in voice.partials
             if ratio * hz < _TOP_HZ
         )
@@ -262,7 +270,7 @@ def _tone(hz: float, voice: Voice, n: int) -> Mono:
         twin_hz = hz * 2 ** (voice.detune_cents / 1200)
         sound = (sound + _read(dark_table, twin_hz, bend, n)) * np.float32(0.75)
     if voice.decay_s:
-        sound = sound * on_grid(np.exp(-np.arange(n) / (voice.decay_s * RATE_HZ)))
+        sound = sound * _decay(voice.decay_s, n)
     return sound
 
 
@@ -316,7 +324,7 @@ def _chord(pitches: tuple[int, ...], voice: Voice, n: int) -> Stereo:
         if start >= n:
             break
         tone = _tone(hertz(pitch), voice, n - start)
-        fan = 0.6 * (index / (len(pitches) - 1) - 0.5) if len(pitches) > 1 else 0.0
+        fan = 1.1 * (index / (len(pitches) - 1) - 0.5) if len(pitches) > 1 else 0.0
         angle = (np.clip(voice.pan + fan, -1, 1) + 1) * np.pi / 4
         sides = on_grid(level * np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)]))
         out[:, start:] += sides[:, None] * tone
@@ -324,9 +332,10 @@ def _chord(pitches: tuple[int, ...], voice: Voice, n: int) -> Stereo:
 
 
 def _distort(note: Stereo, drive: float) -> Stereo:
-    """Overdrive, then a two-tap average twice, as a loudspeaker cabinet would dull it."""
+    """Overdrive, then a two-tap average four times, as a loudspeaker cabinet would dull it."""
     louder = soft_clip(note * np.float32(2 * drive)) * np.float32(0.3)
-    for _ in range(2):
+    louder -= on_grid(louder.mean(axis=1, keepdims=True, dtype=np.float64))
+    for _ in range(4):
         louder[:, 1:] = (louder[:, 1:] + louder[:, :-1]) * np.float32(0.5)
     return louder
 
@@ -355,6 +364,8 @@ def note(name: str, pitches: tuple[int, ...], length_s: float) -> Stereo:
         sound = _chord(pitches, voice, n)
     if voice.breath:
         hiss = np.random.Generator(np.random.PCG64(n)).random((2, n), np.float32) - np.float32(0.5)
+        for _ in range(4):  # air, not white noise
+            hiss[:, 1:] = (hiss[:, 1:] + hiss[:, :-1]) * np.float32(0.5)
         sound = sound + np.float32(voice.breath) * hiss
     if voice.drive:
         sound = _distort(sound, voice.drive)
