@@ -1,0 +1,84 @@
+"""What the hosted tests share: a far side, settings that point at it, attempts that keep a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosted.far import Far, running_far
+from workbench.engines.base import Attempt, Delivery, Event
+from workbench.engines.hosted import HostedEngine, Limits, Settings
+from workbench.request import AnyRequest, Request
+
+TOKEN = "tok-A1b2C3d4E5f6"
+KEY = "sk-test-0123456789"
+QUICK = Limits(connect_s=0.5, get_s=0.5, submit_s=0.5, stall_s=0.5, retry_s=2, follow_s=5)
+WISH = Request(tags="jazz, piano", lyrics="[inst]", duration_s=30, seed=7)
+
+
+@dataclass
+class Log:
+    """What an attempt told, in order."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events if event.kind != "progress"]
+
+
+def attempt(
+    request: AnyRequest = WISH,
+    *,
+    log: Log | None = None,
+    remote_id: str | None = None,
+    intended: bool = False,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Attempt:
+    """An attempt that writes into a log."""
+    tell = (log or Log()).events.append
+    key = "550e8400-e29b-41d4-a716-446655440000"
+    return Attempt(request, key, remote_id, intended, tell, is_cancelled)
+
+
+def outcome(engine: HostedEngine, *args: Any, **named: Any) -> Any:
+    """What became of one attempt."""
+    return next(iter(engine.generate([attempt(*args, **named)])))[1]
+
+
+def delivered(engine: HostedEngine, *args: Any, **named: Any) -> Delivery:
+    """What was delivered for one attempt, which must succeed."""
+    result = outcome(engine, *args, **named)
+    assert isinstance(result, Delivery), repr(result)
+    return result
+
+
+def settings_for(base: str, folder: Path, limits: Limits = QUICK, **env: str) -> Settings:
+    """Settings that point at a far side."""
+    known = {
+        "RUNCOMFY_MODEL_API_BASE": base + "/v1",
+        "RUNCOMFY_SERVERLESS_API_BASE": base + "/prod/v2",
+        "RUNCOMFY_WEB_BASE": base + "/cli",
+        "RUNCOMFY_TOKEN": TOKEN,
+        "RUNCOMFY_CONFIG_DIR": str(folder / "config"),
+        "SKYSTUDIO_API_BASE": base + "/sky",
+        "SKYSTUDIO_API_KEY": KEY,
+        "SKYSTUDIO_USD_PER_CREDIT": "0.002",
+    }
+    return replace(Settings.from_env({**known, **env}), limits=limits, folder=folder / "files")
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    """A far side without faults."""
+    with running_far() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(far: Far, tmp_path: Path) -> Settings:
+    """Settings that point at `far`."""
+    return settings_for(far.base, tmp_path)
