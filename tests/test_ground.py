@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,43 @@ def test_importing_workbench_loads_nothing_heavy() -> None:
     code = "import json, sys, workbench; print(json.dumps(sorted(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert heavy & set(json.loads(run.stdout)) == set()
+
+
+def foreign(path: Path) -> set[str]:
+    """Top names of the packages a module's text imports that are neither Python's nor ours."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"workbench"}
+
+
+def undeclared(names: set[str], asked: list[Requirement]) -> set[str]:
+    """Imported names that no declared requirement brings by itself."""
+    declared = {canonicalize_name(requirement.name) for requirement in asked}
+    brought_by = packages_distributions()
+    return {
+        name
+        for name in names
+        if declared.isdisjoint(canonicalize_name(owner) for owner in brought_by.get(name, []))
+    }
+
+
+def test_what_workbench_imports_is_declared() -> None:
+    asked = [Requirement(text) for text in PROJECT["dependencies"]]
+    asked += [item for name in ("notebook", "server", "local") for item in extra(name)]
+    found = {
+        str(path.relative_to(ROOT)): undeclared(foreign(path), asked)
+        for path in (ROOT / "workbench").rglob("*.py")
+    }
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_an_undeclared_import_is_seen() -> None:
+    asked = [Requirement("numpy>=2"), Requirement("PyYAML>=6")]
+    assert undeclared({"numpy", "yaml", "scipy"}, asked) == {"scipy"}
 
 
 def room_of(module: str) -> str:
