@@ -1,6 +1,6 @@
 """Money: what a take will cost (`Quote`), what it did cost (`Charge`), and the budget (`Ledger`).
 
-Amounts are Decimal US dollars, kept to a millionth; credits of prepaid services are counted
+Amounts are Decimal US dollars, kept to a billionth; credits of prepaid services are counted
 beside them and never converted without a stated price.
 """
 
@@ -14,19 +14,19 @@ from pydantic import Field
 from workbench.errors import BudgetError
 from workbench.value import Value
 
-MICRO = Decimal("0.000001")
+NANO = Decimal("0.000000001")
 
 
 def usd(amount: Decimal | float | int | str) -> Decimal:
-    """An amount in dollars, rounded up to a millionth.
+    """An amount in dollars, rounded up to a billionth.
 
     Examples
     --------
-    >>> usd("0.0000101"), usd(0.1) * 3
-    (Decimal('0.000011'), Decimal('0.300000'))
+    >>> usd("0.0000000101"), usd(0.1) * 3
+    (Decimal('1.1E-8'), Decimal('0.300000000'))
     """
     exact = amount if isinstance(amount, Decimal) else Decimal(str(amount))
-    return exact.quantize(MICRO, rounding=ROUND_CEILING)
+    return exact.quantize(NANO, rounding=ROUND_CEILING)
 
 
 class Quote(Value):

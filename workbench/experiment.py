@@ -107,6 +107,7 @@ def run_experiment(
         If a cell fails; the executed notebook is saved and named in the error.
     """
     import papermill
+    from traitlets.config import Config
 
     known = papermill.inspect_notebook(str(experiment.notebook))
     parameters = {**experiment.parameters, **changes}
@@ -130,6 +131,7 @@ def run_experiment(
                 cwd=str(folder),
                 execution_timeout=timeout_s,
                 progress_bar=sys.stderr.isatty(),
+                config=Config({"KernelManager": {"transport": "ipc"}}),
             )
     except papermill.PapermillExecutionError as error:
         record["failed"] = f"{error.ename}: {error.evalue}"

@@ -1,6 +1,6 @@
 """From a table of takes to figures: plain numbers first, then ink.
 
-Each figure takes the DataFrame of `table.table` and returns a matplotlib Figure. Colours are
+Each figure takes the DataFrame of `tables.table` and returns a matplotlib Figure. Colours are
 Okabe and Ito's, safe for colour-blind eyes; markers tell groups apart in grey as well. Text from
 outside (tags) is shown as it is: it is neither mathematics nor markup.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
@@ -25,6 +26,17 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 TOLERANCE_PCT = 2.0
 _INCH_PER_ROW = 0.42
+# Errors below the ruler's own resolution are not blown up to look like differences.
+_ERROR_REACH_MIN_PCT = 0.2
+
+
+class Chart(Figure):
+    """A figure that notebooks show without any plotting state."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=110)
+        return file.getvalue()
 
 
 class Interval(NamedTuple):
@@ -73,7 +85,7 @@ def tempo_error(takes: pd.DataFrame, by: str = "style") -> Figure:
     Parameters
     ----------
     takes : DataFrame
-        As `table.table` gives it.
+        As `tables.table` gives it.
     by : str
         Column whose values are the groups.
 
@@ -92,7 +104,7 @@ def tempo_error(takes: pd.DataFrame, by: str = "style") -> Figure:
     for place, (_, engine, group) in enumerate(rows):
         _points(axes, place, group, engines.index(engine))
     _name_rows(axes, rows, by, len(engines) > 1)
-    axes.set_xlabel("tempo error after octaves are removed [%]   (hollow: heard an octave off)")
+    axes.set_xlabel("tempo error, whole octaves removed [%]")
     _fit_error_axis(axes, shown["tempo_folded_error_pct"])
     return figure
 
@@ -132,10 +144,6 @@ def asked_delivered(takes: pd.DataFrame) -> Figure:
     """Tempo delivered against tempo asked, with the lines of half, same and double."""
     shown = _with(takes, "tempo_bpm").dropna(subset=["asked_tempo_bpm"])
     figure, axes = _canvas(8)
-    reach = np.array([25.0, 320.0])
-    for ratio, name in ((0.5, "half"), (1.0, "as asked"), (2.0, "double")):
-        axes.plot(reach, ratio * reach, color="0.6", linewidth=0.8, zorder=0)
-        axes.annotate(name, (reach[1], ratio * reach[1]), color="0.4", fontsize=8, clip_on=True)
     for number, (engine, group) in enumerate(shown.groupby("engine", sort=False)):
         axes.plot(
             group["asked_tempo_bpm"],
@@ -146,13 +154,25 @@ def asked_delivered(takes: pd.DataFrame) -> Figure:
             label=plain(str(engine)),
         )
     if len(shown):
-        low, high = shown["asked_tempo_bpm"].min(), shown["asked_tempo_bpm"].max()
-        axes.set_xlim(low - 10, high + 10)
-        axes.set_ylim(shown["tempo_bpm"].min() * 0.9, shown["tempo_bpm"].max() * 1.1)
-        axes.legend(frameon=False)
+        reach = np.array(
+            [0.9 * shown["asked_tempo_bpm"].min(), 1.1 * shown["asked_tempo_bpm"].max()]
+        )
+        heights = (0.9 * shown["tempo_bpm"].min(), 1.1 * shown["tempo_bpm"].max())
+        axes.set(xlim=reach, ylim=heights)
+        _octave_lines(axes, reach, heights)
+        axes.legend(frameon=False, loc="upper left")
     axes.set_xlabel("tempo asked [BPM]")
     axes.set_ylabel("tempo delivered [BPM]")
     return figure
+
+
+def _octave_lines(axes: Axes, reach: npt.NDArray[np.float64], heights: tuple[float, float]) -> None:
+    """Lines of half, same and double tempo, named where they leave the picture."""
+    for ratio, name in ((0.5, "half"), (1.0, "as asked"), (2.0, "double")):
+        axes.plot(reach, ratio * reach, color="0.6", linewidth=0.8, zorder=0)
+        end = min(float(reach[1]), heights[1] / ratio)
+        if end > reach[0] and ratio * end > heights[0]:
+            axes.annotate(name, (end, ratio * end), color="0.35", fontsize=8, ha="right", va="top")
 
 
 def plain(text: str, width: int = 0) -> str:
@@ -180,7 +200,7 @@ def _rows(shown: pd.DataFrame, by: str) -> list[tuple[str, str, pd.DataFrame]]:
 
 
 def _canvas(rows: int) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7.5, max(2.4, 1.2 + _INCH_PER_ROW * rows)), layout="constrained")
+    figure = Chart(figsize=(7.5, max(2.4, 1.2 + _INCH_PER_ROW * rows)), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -216,7 +236,8 @@ def _fit_error_axis(axes: Axes, errors: pd.Series) -> None:
     worst = float(errors.abs().max()) if len(errors) else TOLERANCE_PCT
     if worst > 2 * TOLERANCE_PCT:
         axes.set_xscale("symlog", linthresh=TOLERANCE_PCT)
-    axes.set_xlim(-1.2 * max(worst, TOLERANCE_PCT), 1.2 * max(worst, TOLERANCE_PCT))
+    reach = max(1.3 * worst, _ERROR_REACH_MIN_PCT)
+    axes.set_xlim(-reach, reach)
 
 
 def svg(figure: Figure) -> bytes:

@@ -21,10 +21,11 @@ import jinja2
 import pandas as pd
 
 from workbench import plots
+from workbench.cost import NANO
 from workbench.errors import AudioError, StoreError
 from workbench.preview import BYTES_PER_S, data_uri, preview_mp3
 from workbench.store import Store
-from workbench.table import COLUMNS, table
+from workbench.tables import COLUMNS, table
 
 # All previews together, so that a report can still be mailed.
 PREVIEWS_MAX_BYTES = 16_000_000
@@ -47,7 +48,7 @@ RULERS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def write_report(store: Store, name: str, folder: Path | None = None) -> Path:
+def write_report(store: Store, name: str, folder: str | Path | None = None) -> Path:
     """Write ``report.html``, ``takes.csv`` and ``columns.csv`` of a study.
 
     Parameters
@@ -55,7 +56,7 @@ def write_report(store: Store, name: str, folder: Path | None = None) -> Path:
     store : Store
     name : str
         The study.
-    folder : Path, optional
+    folder : path, optional
         Where to; the store's own folder if not given.
 
     Returns
@@ -68,7 +69,7 @@ def write_report(store: Store, name: str, folder: Path | None = None) -> Path:
     StoreError
         If there is no such study.
     """
-    folder = folder or store.folder
+    folder = Path(folder or store.folder)
     folder.mkdir(parents=True, exist_ok=True)
     takes = table(store, name)
     _write(folder / "takes.csv", takes.to_csv(index=False))
@@ -107,22 +108,31 @@ def render(store: Store, name: str, takes: pd.DataFrame) -> str:
 
 def answer(takes: pd.DataFrame) -> str:
     """The study's answer on tempo in a sentence built from its numbers."""
-    found = groups(takes)
-    judged = [row for row in found if row["match"].n]
+    judged = [row for row in groups(takes) if row["match"].n]
     if not judged:
         return "No take could be judged on tempo: none asked for one, or none could be measured."
-    best = max(judged, key=lambda row: (row["match"].mean, -row["error"].mean))
-    worst = min(judged, key=lambda row: (row["match"].mean, -row["error"].mean))
-    head = (
-        f"“{best['style']}” on {best['engine']} kept its tempo best: "
-        f"{best['match'].mean:.0%} of {best['match'].n} takes within 2 % of what was asked, "
-        f"whole octaves aside (95 % interval {best['match'].low:.0%} to {best['match'].high:.0%})."
+    ranked = sorted(judged, key=lambda row: (-row["match"].mean, row["error"].mean))
+    best, worst = ranked[0]["match"], ranked[-1]["match"]
+    if len(ranked) == 1 or best.mean == worst.mean:
+        takes_judged = sum(row["match"].n for row in judged)
+        return (
+            f"{best.mean:.0%} of {takes_judged} takes kept the tempo that was asked within 2 %, "
+            f"whole octaves aside, alike in all {len(judged)} groups of tag set and engine."
+        )
+    verdict = (
+        "With so few takes these two cannot be told apart."
+        if best.low <= worst.high
+        else "Their 95 % intervals do not touch."
     )
-    if best["match"].low <= worst["match"].mean:
-        return f"{head} With so few takes the groups cannot be told apart on this figure."
+    return f"{_kept('best', ranked[0])}, and {_kept('worst', ranked[-1])}. {verdict}"
+
+
+def _kept(rank: str, row: Mapping[str, Any]) -> str:
+    share = row["match"]
     return (
-        f"{head} “{worst['style']}” on {worst['engine']} kept it worst: "
-        f"{worst['match'].mean:.0%} of {worst['match'].n}."
+        f"“{row['style']}” on {row['engine']} kept its tempo {rank} ({share.mean:.0%} of "
+        f"{share.n} takes within 2 %, octaves aside; 95 % interval {share.low:.0%} to "
+        f"{share.high:.0%})"
     )
 
 
@@ -177,9 +187,9 @@ def _column(frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _dollars(amounts: pd.Series) -> Decimal:
-    """A sum in exact dollars; the table's floats are millionths underneath."""
-    micro = (amounts.fillna(0) * 1_000_000).round().astype(int).sum()
-    return Decimal(int(micro)) / 1_000_000
+    """A sum in exact dollars; the table's floats are billionths underneath."""
+    nano = (amounts.fillna(0) * 1_000_000_000).round().astype(int).sum()
+    return (int(nano) * NANO).quantize(Decimal("0.000001"))
 
 
 def _figures(takes: pd.DataFrame) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from workbench.clip import Clip, file_sha256, sniff
-from workbench.cost import MICRO, Charge, Quote
+from workbench.cost import NANO, Charge, Quote
 from workbench.engines.base import Delivery
 from workbench.errors import StoreError
 from workbench.request import AnyRequest, request_from_json
@@ -57,7 +57,7 @@ MIGRATIONS: tuple[str, ...] = (
         fingerprint TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL,
         reason TEXT NOT NULL DEFAULT '', idempotency_key TEXT NOT NULL UNIQUE,
         intended INTEGER NOT NULL DEFAULT 0, remote_id TEXT NOT NULL DEFAULT '',
-        quote TEXT NOT NULL, charge TEXT, cost_micro_usd INTEGER NOT NULL DEFAULT 0,
+        quote TEXT NOT NULL, charge TEXT, cost_nano_usd INTEGER NOT NULL DEFAULT 0,
         sent TEXT NOT NULL DEFAULT '{}', received TEXT NOT NULL DEFAULT '{}',
         truth TEXT NOT NULL DEFAULT '{}', notes TEXT NOT NULL DEFAULT '[]',
         audio TEXT REFERENCES files (sha256), delivered TEXT REFERENCES files (sha256),
@@ -270,11 +270,11 @@ class Store:
         Takes under way or of unknown outcome count at their quote.
         """
         row = self._rows(
-            "SELECT coalesce(sum(cost_micro_usd), 0) AS micro FROM takes "
+            "SELECT coalesce(sum(cost_nano_usd), 0) AS nano FROM takes "
             "WHERE key IN (SELECT key FROM plan WHERE study_id = ?)",
             (self.study_id(name),),
         )[0]
-        return Decimal(row["micro"]) * MICRO
+        return Decimal(row["nano"]) * NANO
 
     # Takes
 
@@ -286,7 +286,7 @@ class Store:
         with self._write(durable=_is_paid(quote)) as db:
             cursor = db.execute(
                 "INSERT INTO takes (key, engine, fingerprint, request, state, idempotency_key, "
-                "quote, cost_micro_usd, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "quote, cost_nano_usd, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     key,
                     engine,
@@ -295,7 +295,7 @@ class Store:
                     State.STARTED,
                     str(uuid.uuid4()),
                     _json(quote.to_json()),
-                    _micro(quote.amount_usd),
+                    _nano(quote.amount_usd),
                     _now(),
                 ),
             )
@@ -327,13 +327,13 @@ class Store:
         delivered, audio = self._keep_audio(delivery.audio)
         with self._write(durable=_is_paid(delivery.charge)) as db:
             db.execute(
-                "UPDATE takes SET state = ?, reason = '', charge = ?, cost_micro_usd = ?, "
+                "UPDATE takes SET state = ?, reason = '', charge = ?, cost_nano_usd = ?, "
                 "sent = ?, received = ?, truth = ?, notes = ?, audio = ?, delivered = ?, "
                 "wall_s = ? WHERE id = ?",
                 (
                     State.DONE,
                     _json(delivery.charge.to_json()),
-                    _micro(delivery.charge.amount_usd),
+                    _nano(delivery.charge.amount_usd),
                     _json(delivery.sent),
                     _json(delivery.received),
                     _json(delivery.truth),
@@ -362,10 +362,10 @@ class Store:
             )
             if state != State.UNKNOWN:
                 db.execute(
-                    "UPDATE takes SET charge = ?, cost_micro_usd = ? WHERE id = ?",
+                    "UPDATE takes SET charge = ?, cost_nano_usd = ? WHERE id = ?",
                     (
                         _json(charge.to_json()) if charge else None,
-                        _micro(charge.amount_usd) if charge else 0,
+                        _nano(charge.amount_usd) if charge else 0,
                         take_id,
                     ),
                 )
@@ -559,8 +559,8 @@ def _is_paid(cost: Quote | Charge) -> bool:
     return cost.amount_usd > 0 or cost.credits > 0
 
 
-def _micro(amount_usd: Decimal) -> int:
-    return int(amount_usd / MICRO)
+def _nano(amount_usd: Decimal) -> int:
+    return int(amount_usd / NANO)
 
 
 def _json(data: Any) -> str:
