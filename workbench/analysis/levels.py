@@ -26,6 +26,10 @@ DROPOUT_REACH_CELLS = 100
 MONO_DB = 60.0
 WIDTH_LIMIT_DB = 120.0
 
+# Sound on both sides of a hole is about as loud as around it. Before a hit that follows a decayed
+# one the level is as low as in a hole, but it got there by itself.
+_EDGE_CELLS = 5
+_EDGE_DB = 20.0
 # Under this the surroundings are hardly heard, and a few zeros among them are no dropout.
 _AUDIBLE_DBFS = -60.0
 # Samples looked at together: small enough for a core's cache.
@@ -177,6 +181,15 @@ def _dropped_cells(power: FloatArray) -> npt.NDArray[np.bool_]:
     return dropped
 
 
+def _has_edges(power: FloatArray, first: int, past: int) -> bool:
+    """Whether the sound stops just before these cells and is back just after them."""
+    reach = DROPOUT_REACH_CELLS
+    around = np.concatenate([power[max(first - reach, 0) : first], power[past : past + reach]])
+    enough = float(np.median(around)) * 10.0 ** (-_EDGE_DB / 10.0)
+    before, after = power[max(first - _EDGE_CELLS, 0) : first], power[past : past + _EDGE_CELLS]
+    return all(side.size > 0 and float(side.max()) >= enough for side in (before, after))
+
+
 def dropouts(levels: Levels) -> tuple[tuple[float, float], ...]:
     """Short holes in the sound, in any channel.
 
@@ -189,7 +202,8 @@ def dropouts(levels: Levels) -> tuple[tuple[float, float], ...]:
     -------
     tuple of (float, float)
         Start and end of each hole in seconds, in order. A hole is 5 ms or more whose level, in
-        cells of 1 ms, lies 40 dB or more under the median of the 100 ms on either side.
+        cells of 1 ms, lies 40 dB or more under the median of the 100 ms on either side, and
+        within 5 ms of either edge the level is at most 20 dB under that median.
 
     Notes
     -----
@@ -205,11 +219,10 @@ def dropouts(levels: Levels) -> tuple[tuple[float, float], ...]:
     ((0.5, 0.52),)
     """
     dropped = np.zeros(levels.power.shape[1], bool)
-    for channel in levels.power:
-        found = np.zeros_like(dropped)
-        for first, past in _runs(_dropped_cells(channel), DROPOUT_CELLS):
-            found[first:past] = True
-        dropped |= found
+    for power in levels.power:
+        for first, past in _runs(_dropped_cells(power), DROPOUT_CELLS).tolist():
+            if _has_edges(power, first, past):
+                dropped[first:past] = True
     return tuple(
         (round(first * levels.cell_s, 6), round(past * levels.cell_s, 6))
         for first, past in _runs(dropped, DROPOUT_CELLS).tolist()

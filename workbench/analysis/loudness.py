@@ -5,7 +5,9 @@ is in LUFS, loudness range in LU. Clips are never resampled: the weighting filte
 for each rate. A block that the clip does not fill is left out.
 
 `KWeighted.of` runs the one filter cascade; everything else here, and the silence measures, read
-the powers it keeps.
+the powers it keeps. From 16 kHz on the weighting is that at 48 kHz to within 0.07 dB up to a
+tenth of the rate; at 8 kHz it is 0.2 dB low at 1 kHz, because the bilinear transform bends
+the frequency axis.
 
 Measures: `loudness_lufs`, `momentary_lufs`, `momentary_max_lufs`, `loudness_range_lu`.
 
@@ -247,10 +249,12 @@ def power_lufs(power: npt.ArrayLike) -> DoubleArray:
 
 def _gated(power: DoubleArray, *, relative_lu: float) -> DoubleArray:
     """The block powers that pass the absolute gate and the one relative to their mean."""
-    audible = power[power_lufs(power) >= ABSOLUTE_GATE_LUFS]
+    audible: DoubleArray = power[power_lufs(power) >= ABSOLUTE_GATE_LUFS]
     if not audible.size:
         raise AudioError("silent: no block of the clip reaches -70 LUFS")
-    return audible[audible >= audible.mean() * 10.0 ** (relative_lu / 10.0)]
+    gate = float(audible.mean()) * 10.0 ** (relative_lu / 10.0)
+    passed: DoubleArray = audible[audible >= gate]
+    return passed
 
 
 def loudness_lufs(weighted: KWeighted) -> float:
