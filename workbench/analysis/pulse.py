@@ -37,6 +37,7 @@ _FOURIER_MULTIPLES = ((1, 1.0), (2, 1.0), (4, 0.5))
 # Lags beyond this share of the clip rest on too few frames.
 _LONGEST_LAG_SHARE = 0.8
 _LAGS_PER_FRAME = 4
+_PLACES_PER_BEAT = 16
 _REFINE_SPAN = 0.015
 _REFINE_STEPS = 301
 
@@ -102,6 +103,28 @@ class PulseEvidence:
         """Pulse strength of one tempo, read between the steps of the grid."""
         return float(np.interp(tempo_bpm, tempo_grid_bpm(), self.strength))
 
+    def phase_contrast(self, tempo_bpm: float, tol_pct: float) -> float:
+        """Strength near a tempo against that of all other tempos, octaves forgotten.
+
+        Parameters
+        ----------
+        tempo_bpm : float
+            A tempo, > 0.
+        tol_pct : float
+            What counts as near, in percent, > 0.
+
+        Returns
+        -------
+        float
+            Log of the ratio of the two greatest strengths; positive when the near one wins.
+        """
+        phases = np.arange(STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE
+        octaves = np.log2(tempo_bpm / SLOWEST_BPM)
+        distance = np.abs((phases - octaves + 0.5) % 1 - 0.5)
+        near = distance <= np.log2(1 + tol_pct / 100)
+        strengths = self.phase_strength + np.finfo(np.float64).tiny
+        return float(np.log(strengths[near].max() / strengths[~near].max()))
+
     @cached_property
     def onset_rate_hz(self) -> float:
         """Onsets per second: peaks of the summed bands above one standard deviation."""
@@ -109,6 +132,27 @@ class PulseEvidence:
         here = envelope[1:-1]
         peaks = (here > envelope[:-2]) & (here >= envelope[2:]) & (here > envelope.std())
         return float(peaks.mean()) * FRAME_RATE_HZ
+
+    def odd_beat_share(self, tempo_bpm: float) -> float:
+        """Onset strength around every second beat over that around the others.
+
+        Parameters
+        ----------
+        tempo_bpm : float
+            A refined tempo.
+
+        Returns
+        -------
+        float
+            0..1; 0 when every second beat is empty, as at twice the tempo of a metronome.
+        """
+        envelope = self.bands.sum(axis=0, dtype=np.float64)
+        beats = np.arange(len(envelope)) * (tempo_bpm / 60 / FRAME_RATE_HZ)
+        places = (beats * _PLACES_PER_BEAT).astype(np.int64) % (2 * _PLACES_PER_BEAT)
+        profile = np.bincount(places, weights=envelope, minlength=2 * _PLACES_PER_BEAT)
+        profile = np.roll(profile, _PLACES_PER_BEAT // 2 - int(profile.argmax()))
+        even, odd = profile.reshape(2, _PLACES_PER_BEAT).sum(axis=1)
+        return float(min(odd / even, 1.0)) if even else 1.0
 
     def coherence(self, tempo_bpm: DoubleArray) -> DoubleArray:
         """Size of the Fourier transform of the summed bands at 1, 2 and 4 times the tempos.
