@@ -142,9 +142,10 @@ def _check_reach(settings: Settings) -> None:
 
 async def _sweep(service: Service) -> None:
     """Delete expired files now and then."""
+    every_s = min(_SWEEP_EVERY_S, service.settings.limits.retention_s)
     while True:
         await asyncio.to_thread(service.work.drop_expired)
-        await asyncio.sleep(_SWEEP_EVERY_S)
+        await asyncio.sleep(every_s)
 
 
 def _make_openapi_true(app: FastAPI) -> None:

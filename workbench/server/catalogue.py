@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 from workbench.cost import usd
@@ -39,7 +40,7 @@ class Model(NamedTuple):
 
     def row(self, *, with_schema: bool) -> dict[str, Any]:
         """How the catalogue lists it."""
-        schema = self.inputs.model_json_schema()
+        schema = _schema(self.inputs)
         row: dict[str, Any] = {
             "model_id": self.id,
             "display_name": self.display_name,
@@ -53,6 +54,11 @@ class Model(NamedTuple):
             "model_url": f"/v1/models/{self.id}",
         }
         return row | ({"input_schema": schema} if with_schema else {})
+
+
+@cache
+def _schema(inputs: type[Inputs]) -> dict[str, Any]:
+    return inputs.model_json_schema()
 
 
 _BASE = Decimal("0.0002")
