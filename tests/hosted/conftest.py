@@ -11,7 +11,13 @@ import pytest
 
 from tests.hosted.far import Far, running_far
 from workbench.engines.base import Attempt, Delivery, Event
-from workbench.engines.hosted import HostedEngine, Limits, Settings
+from workbench.engines.hosted import (
+    HostedEngine,
+    Limits,
+    Settings,
+    runcomfy_base,
+    skystudio_custom,
+)
 from workbench.request import AnyRequest, Request
 
 TOKEN = "tok-A1b2C3d4E5f6"
@@ -69,6 +75,15 @@ def settings_for(base: str, folder: Path, limits: Limits = QUICK, **env: str) ->
         "SKYSTUDIO_USD_PER_CREDIT": "0.002",
     }
     return replace(Settings.from_env({**known, **env}), limits=limits, folder=folder / "files")
+
+
+Maker = Callable[[Settings], HostedEngine]
+BOTH = pytest.mark.parametrize("make", [runcomfy_base, skystudio_custom])
+
+
+def submits(far: Far) -> int:
+    """How many submits arrived, at either service."""
+    return far.count("submit") + far.count("sky-submit")
 
 
 @pytest.fixture
