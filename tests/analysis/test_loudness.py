@@ -53,6 +53,14 @@ def test_loudness_at_8_khz_is_known_to_be_off() -> None:
     assert 0.1 < np.abs(score_levels.loudness_errors_lu(8_000)).max() < 0.25
 
 
+def test_music_reads_the_same_at_8_khz() -> None:
+    wide = music(2, RATE_HZ, seconds=5.0)
+    narrow = scipy.signal.resample_poly(wide, 1, 6, axis=1)
+    same = scipy.signal.resample_poly(narrow, 6, 1, axis=1)
+    low = loudness_lufs(KWeighted.of(narrow, 8_000))
+    assert low == pytest.approx(loudness_lufs(KWeighted.of(same, RATE_HZ)), abs=0.1)
+
+
 @pytest.mark.parametrize("rate_hz", [44_100, 48_000])
 def test_range_of_the_test_tones(rate_hz: int) -> None:
     errors = score_levels.range_errors_lu(rate_hz)
