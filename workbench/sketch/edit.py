@@ -56,8 +56,7 @@ def _play(plan: Plan, start_s: float, n: int, *, fade: bool, phase_ms: float) ->
     lead_in_s = shifted_s - np.floor(shifted_s / plan.bar_s + 1e-9) * plan.bar_s
     skip = round(lead_in_s * RATE_HZ)
     low, high = DURATION_RANGE_S
-    # One more second than needed, so that an edge never meets the end of the rendering.
-    needed_s = (skip + n) / RATE_HZ + (0 if fade else 1)
+    needed_s = (skip + n) / RATE_HZ
     if needed_s > high:
         raise ValueError(f"a new part of {n / RATE_HZ:g} s is too long: {high:g} s is the limit")
     samples, _ = render(replace(plan, duration_s=max(low, needed_s)), fade=fade)
