@@ -246,7 +246,7 @@ def key_score(estimated: KeyName, asked: KeyName) -> float:
 
 def _tonal_spectra(mono_22k: FloatArray) -> FloatArray:
     """Root magnitude above its local mean, (frames, bins up to 1.1 kHz)."""
-    # Quick quality passes up to 75 % of the new band, 1 034 Hz, without loss.
+    # Medium quality is as quick as low, and passes what is needed of the new band of 1 378 Hz.
     low = soxr.resample(mono_22k, FEATURE_RATE_HZ, _KEY_RATE_HZ, quality="MQ")
     frames = np.lib.stride_tricks.sliding_window_view(low, _WINDOW)[::_HOP]
     window = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
