@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from workbench.clip import Clip, file_sha256
 from workbench.errors import AudioError, RequestError
-from workbench.value import Json, Value, digest, sentence
+from workbench.value import Json, Value, digest
 from workbench.words import (
     Section,
     is_instrumental,
@@ -259,18 +259,11 @@ class Outpaint(_Wish):
 AnyRequest = Request | Inpaint | Outpaint
 
 
-def _kind(data: Any) -> str:
-    return str(data.get("kind", "text") if isinstance(data, Mapping) else data.kind)
-
-
-_ADAPTER: TypeAdapter[AnyRequest] = TypeAdapter(
-    Annotated[
-        Annotated[Request, Tag("text")]
-        | Annotated[Inpaint, Tag("inpaint")]
-        | Annotated[Outpaint, Tag("outpaint")],
-        Discriminator(_kind),
-    ]
-)
+_KINDS: Mapping[str, type[AnyRequest]] = {
+    "text": Request,
+    "inpaint": Inpaint,
+    "outpaint": Outpaint,
+}
 
 
 def request_from_json(data: Json) -> AnyRequest:
@@ -281,12 +274,10 @@ def request_from_json(data: Json) -> AnyRequest:
     RequestError
         If the kind or a field is unknown or impossible.
     """
-    if data.get("kind", "text") not in ("text", "inpaint", "outpaint"):
-        raise RequestError(f"kind: {data['kind']!r} is none of text, inpaint, outpaint.")
-    try:
-        return _ADAPTER.validate_python(data)
-    except ValidationError as error:
-        raise RequestError(sentence(error)) from None
+    kind = data.get("kind", "text")
+    if kind not in _KINDS:
+        raise RequestError(f"kind: {kind!r} is none of {', '.join(_KINDS)}.")
+    return _KINDS[kind].from_json(data)
 
 
 class Carried(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from click import ClickException, UsageError
+from typing import Protocol, runtime_checkable
 
 from workbench.errors import (
     AudioError,
@@ -22,9 +22,18 @@ FAR_SIDE_BROKEN = 69
 TRY_LATER = 75
 NO_PERMISSION = 77
 
+
+@runtime_checkable
+class ParserError(Protocol):
+    """What the command-line parser raises; it keeps the class to itself."""
+
+    exit_code: int
+
+    def format_message(self) -> str: ...
+
+
 # First match wins.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
-    (UsageError, USAGE),
     (FileNotFoundError, NO_INPUT),
     (RequestError, BAD_INPUT),
     (AudioError, BAD_INPUT),
@@ -33,7 +42,6 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (EngineUnavailable, NO_PERMISSION),
     (WorkbenchError, FAILURE),
     (OSError, FAILURE),
-    (ClickException, FAILURE),
 )
 
 
@@ -45,6 +53,8 @@ def exit_code(error: BaseException) -> int | None:
     >>> exit_code(AudioError("x is empty.")), exit_code(KeyError("x"))
     (65, None)
     """
+    if isinstance(error, ParserError):
+        return USAGE
     return next((code for kind, code in _CODES if isinstance(error, kind)), None)
 
 
@@ -56,7 +66,7 @@ def one_sentence(error: BaseException) -> str:
     >>> one_sentence(FileNotFoundError("there is no file a.wav."))
     'workbench: there is no file a.wav.'
     """
-    if isinstance(error, ClickException):
+    if isinstance(error, ParserError):
         return f"workbench: {error.format_message()}"
     if isinstance(error, OSError) and error.strerror:
         return f"workbench: {error.strerror}: {error.filename}."

@@ -15,8 +15,8 @@ from workbench.cli.exits import OK, exit_code, one_sentence
 _SHOWN = (
     ("duration_s", "length [s]", "{:.2f}"),
     ("tempo_bpm", "tempo [BPM]", "{:.2f}"),
-    ("tempo_confidence", "sure", "{:.2f}"),
-    ("asked_tempo_bpm", "asked [BPM]", "{:g}"),
+    ("tempo_confidence", "confidence", "{:.2f}"),
+    ("asked_tempo_bpm", "asked or known [BPM]", "{:g}"),
     ("tempo_error_pct", "error [%]", "{:+.2f}"),
     ("tempo_ratio_class", "class", "{}"),
     ("tempo_match", "match", "{}"),
@@ -33,7 +33,7 @@ def measure(
     files: Annotated[list[Path], typer.Argument(help="Audio files: wav, flac, mp3, ogg, opus.")],
     tempo_bpm: Annotated[float | None, typer.Option(help="Tempo that was asked for.")] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="JSON list of {file, bpm}: a known tempo per file.")
+        Path | None, typer.Option(help="JSON: {file, bpm or tracker_bpm} of each.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, with every reason.")] = False,
 ) -> int:
@@ -67,7 +67,8 @@ def _known_tempi(truth: Path | None) -> dict[str, float]:
     try:
         data = json.loads(truth.read_text(encoding="utf-8"))
         items = data["items"] if isinstance(data, dict) else data
-        return {item["file"]: float(item["bpm"]) for item in items if item.get("bpm")}
+        known = {item["file"]: item.get("bpm") or item.get("tracker_bpm") for item in items}
+        return {file: float(bpm) for file, bpm in known.items() if bpm}
     except (ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{truth.name} is no list of files with their bpm: {error}.") from None
 

@@ -44,11 +44,10 @@ def experiment(
 def _pair(text: str) -> tuple[str, Any]:
     """``name=value``; the value is read as YAML, so numbers and lists are what they look like."""
     import yaml
-    from click import UsageError
 
     name, found, value = text.partition("=")
     if not found or not name.strip():
-        raise UsageError(f"-p {text!r}: write NAME=VALUE, such as -p seeds=4.")
+        raise typer.BadParameter(f"-p {text!r}: write NAME=VALUE, such as -p seeds=4.")
     try:
         return name.strip(), yaml.safe_load(value)
     except yaml.YAMLError:

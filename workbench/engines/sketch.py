@@ -35,7 +35,7 @@ _SEAM_OPTIONS = {"seam_phase_ms", "seam_level_db", "seam_timbre", "seam_hard_cut
 
 
 class SketchEngine:
-    """Engine ``sketch``.
+    """Embedded procedural music with known truth; needs no GPU, key or network.
 
     Parameters
     ----------
