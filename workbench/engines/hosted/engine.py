@@ -20,7 +20,7 @@ from workbench.engines.base import Attempt, Delivery, Outcome
 from workbench.engines.hosted.download import Downloader, Unsafe, audio_cap_bytes
 from workbench.engines.hosted.faults import JobFailed, Missing, Unexpected, Unsure
 from workbench.engines.hosted.job import Farewell, FarSide, Order, Result, job_id_of
-from workbench.engines.hosted.pace import Pause
+from workbench.engines.hosted.pace import Pause, Slot
 from workbench.engines.hosted.poll import Rhythm
 from workbench.errors import (
     AudioError,
@@ -53,8 +53,9 @@ class HostedEngine:
     def __init__(self, far: FarSide) -> None:
         self.name = far.engine
         self._far, self._wire, self._pace = far, far.wire, far.wire.pace
-        # Some calls more than slots: they download and decode while the slots stay taken.
-        self.concurrency = self._pace.slots_max + max(2, self._pace.slots_max // 2)
+        # More calls than slots: some download, decode, or wait as long as the service asked for,
+        # while others keep the slots busy.
+        self.concurrency = 2 * self._pace.slots_max
         self._limits = far.settings.limits
         self._files = Downloader(far.wire.service, self._limits, far.settings.folder, self.name)
         self._rhythm = Rhythm()
@@ -97,11 +98,12 @@ class HostedEngine:
         else:
             job_id = job_id_of(attempt.remote_id, self._wire.service.name)
             self._pace.join()
+        slot = Slot(self._pace)
         try:
             try:
-                self._follow(attempt, job_id, pause)
+                self._follow(attempt, job_id, slot, pause)
             finally:
-                self._pace.leave()
+                slot.lend()
             return self._collect(attempt, job_id, pause)
         except (EngineBusy, JobFailed):
             raise
@@ -185,23 +187,31 @@ class HostedEngine:
 
     # --- follow ------------------------------------------------------------------------------
 
-    def _follow(self, attempt: Attempt, job_id: str, pause: Pause) -> None:
+    def _follow(self, attempt: Attempt, job_id: str, slot: Slot, pause: Pause) -> None:
         """Look at the job until it is over."""
         started = time.monotonic()
         is_new = attempt.remote_id is None
+
+        def pause_in_look(wait_s: float) -> None:
+            # Where a look is put off past the time when the job should be over, its slot would
+            # lie idle. Should the estimate be wrong, one job more is under way for a moment.
+            typical_s = self._rhythm.typical_s
+            if typical_s is not None and time.monotonic() + wait_s > started + typical_s:
+                slot.lend()
+            pause(wait_s)
+
         wait_s = self._rhythm.next_wait_s(0.0) if is_new else 0.0
         while True:
             try:
                 pause(wait_s)
-                look = self._far.look(job_id, pause)
+                look = self._far.look(job_id, pause_in_look)
             except Cancelled:
                 came = self.cancel(job_id)
                 raise Cancelled(f"stopped as asked; {came.words}", came.ended) from None
             elapsed_s = time.monotonic() - started
             if look.over:
-                if is_new:
-                    self._rhythm.learn(elapsed_s)
-                return
+                break
+            slot.take_back()
             typical_s = self._rhythm.typical_s or self._limits.follow_s
             words = f"{look.word}, {look.detail}" if look.detail else look.word
             attempt.progress(min(0.95, elapsed_s / typical_s), words)
@@ -212,6 +222,8 @@ class HostedEngine:
                     self.name,
                 )
             wait_s = self._rhythm.next_wait_s(elapsed_s)
+        if is_new:
+            self._rhythm.learn(elapsed_s)
 
     def cancel(self, job_id: str) -> Farewell:
         """Cancel a job remotely; the words are a whole sentence."""

@@ -90,3 +90,23 @@ class Pace:
             self._limit = max(1.0, self._limit / 2)
             wait_s = _BACK_OFF_S if retry_after_s is None else retry_after_s
             self._closed_until = max(self._closed_until, time.monotonic() + wait_s)
+
+
+class Slot:
+    """The slot that one job holds; it can be lent and taken back without waiting."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._held = True
+
+    def lend(self) -> None:
+        """Let another job have it."""
+        if self._held:
+            self._pace.leave()
+        self._held = False
+
+    def take_back(self) -> None:
+        """Count again, whether there is room or not: the job is under way all the same."""
+        if not self._held:
+            self._pace.join()
+        self._held = True

@@ -2,7 +2,7 @@
 
 Without experience: soon at first, then ever more slowly, in proportion to the time gone by. Once
 jobs of this engine have ended, the next ones are looked at closely only from the time that the
-quickest of them took: fewer calls, and still a short wait at the end.
+quicker of them took: fewer calls, and still a short wait at the end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections import deque
 
 _REMEMBERED = 8
-_EARLY = 0.97  # look a little before the quickest, so that the estimate can also fall
+_EARLY = 0.97  # look a little before that, so that the estimate can also fall
 _SLOWEST_S = 5.0
 
 
@@ -40,15 +40,15 @@ class Rhythm:
 
     @property
     def typical_s(self) -> float | None:
-        """What the quickest of the last jobs took, or None before any ended."""
+        """What the quicker of the last jobs took, or None before any ended."""
         with self._lock:
-            return min(self._took_s, default=None)
+            return sorted(self._took_s)[len(self._took_s) // 4] if self._took_s else None
 
     def next_wait_s(self, elapsed_s: float) -> float:
         """Seconds until the next look at a job that was submitted `elapsed_s` ago."""
         typical_s = self.typical_s
         if typical_s is not None and elapsed_s < _EARLY * typical_s - 0.01:
             return min(_EARLY * typical_s - elapsed_s, _SLOWEST_S)
-        share, quickest_s = (0.15, 0.2) if typical_s is None else (0.05, 0.03)
+        share, quickest_s = (0.15, 0.2) if typical_s is None else (0.03, 0.02)
         wait_s = min(max(share * elapsed_s, quickest_s), _SLOWEST_S)
         return wait_s * random.uniform(0.8, 1.2)
