@@ -175,8 +175,7 @@ def most_plausible(evidence: PulseEvidence) -> tuple[float, float]:
     grid_bpm = tempo_grid_bpm()
     strongest = int(np.argmax(evidence.strength * np.exp(_log_prior(grid_bpm, _WIDE_PRIOR))))
     refined_bpm = evidence.refined_bpm(float(grid_bpm[strongest]))
-    octaves_bpm: DoubleArray = np.ldexp(refined_bpm, np.arange(-4, 5))
-    octaves_bpm = octaves_bpm[(octaves_bpm >= SLOWEST_BPM) & (octaves_bpm <= FASTEST_BPM)]
+    octaves_bpm = _octaves_of(refined_bpm)
     plausibility = _octave_plausibility(evidence, octaves_bpm)
     order = np.argsort(plausibility)
     margin = float(plausibility[order[-1]] - plausibility[order[-2]])
@@ -310,6 +309,46 @@ def verify_tempo(
     return ("match" if score > 0 else "mismatch"), score
 
 
+def octave_margin(evidence: PulseEvidence, requested_bpm: float) -> float:
+    """How much more plausible the requested octave is than the best other one.
+
+    Parameters
+    ----------
+    evidence : PulseEvidence
+        Of the clip.
+    requested_bpm : float
+        Requested tempo, 30 to 320 BPM.
+
+    Returns
+    -------
+    float
+        Log scale; positive when the clip is more likely tapped at the request than at its half,
+        double or further octaves. With the score of `verify_tempo`, the smaller of the two
+        verifies a tempo octave-strictly.
+
+    Raises
+    ------
+    RequestError
+        If the requested tempo is outside 30 to 320 BPM.
+
+    Examples
+    --------
+    >>> bands = np.zeros((8, 600), dtype=np.float32)
+    >>> bands[:, ::20] = 1.0
+    >>> octave_margin(PulseEvidence(bands), 129.2) > 0 > octave_margin(PulseEvidence(bands), 64.6)
+    True
+    """
+    if not SLOWEST_BPM <= requested_bpm <= FASTEST_BPM:
+        raise RequestError(
+            f"requested_bpm is {requested_bpm!r}; octaves are told apart from "
+            f"{SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f} BPM."
+        )
+    octaves_bpm = _octaves_of(requested_bpm)
+    plausibility = _octave_plausibility(evidence, octaves_bpm)
+    own = np.isclose(octaves_bpm, requested_bpm)
+    return float(plausibility[own].max() - plausibility[~own].max())
+
+
 def _alternatives(evidence: PulseEvidence, tempo_bpm: float) -> tuple[Alternative, ...]:
     own = evidence.strength_at(tempo_bpm) or 1.0
     return tuple(
@@ -338,6 +377,13 @@ def _octave_plausibility(evidence: PulseEvidence, tempo_bpm: DoubleArray) -> Dou
         - _DENSITY_WEIGHT * excess**2
         - _EMPTY_BEATS_COST * empty
     )
+
+
+def _octaves_of(tempo_bpm: float) -> DoubleArray:
+    octaves_bpm: DoubleArray = np.ldexp(tempo_bpm, np.arange(-4, 5))
+    # A refined 30 BPM may come out as 29.99.
+    slowest_bpm = 0.985 * SLOWEST_BPM
+    return octaves_bpm[(octaves_bpm >= slowest_bpm) & (octaves_bpm <= FASTEST_BPM)]
 
 
 def _ratio(tempo_bpm: float, requested_bpm: float) -> float:
