@@ -15,11 +15,13 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import random
+import sys
 import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -170,12 +172,15 @@ class Load:
             line.close()
 
 
-def _quantiles_ms(times_s: list[float]) -> str:
-    p50, p99, top = np.quantile(times_s, [0.5, 0.99, 1.0]) * 1000
-    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {top:.1f} ms (n = {len(times_s)})"
+def _quantiles_ms(times_s: list[float]) -> dict[str, float]:
+    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    found = {k: round(float(np.quantile(times_s, q)) * 1000, 1) for k, q in shares.items()}
+    return {"n": len(times_s), **found}
 
 
-async def _measure(arguments: argparse.Namespace, port: int, token: str, pid: int) -> None:
+async def _measure(
+    arguments: argparse.Namespace, port: int, token: str, pid: int
+) -> dict[str, Any]:
     server = psutil.Process(pid)
     load = Load(port, token, arguments.connections)
     memory_mib: list[float] = []
@@ -190,19 +195,25 @@ async def _measure(arguments: argparse.Namespace, port: int, token: str, pid: in
     load.submit_s.clear()
     load.poll_s.clear()
     watcher = asyncio.create_task(watch())
-    began_s = time.perf_counter()
+    began_s, core_began_s = time.perf_counter(), sum(server.cpu_times()[:2])
     await load.run(arguments.submits, arguments.polls, arguments.seconds)
     wall_s = time.perf_counter() - began_s
+    core_s = sum(server.cpu_times()[:2]) - core_began_s
     watcher.cancel()
     states = await load.states()
     load.close()
-    print(f"load {arguments.submits:g} submits/s + {arguments.polls:g} polls/s,", end=" ")
-    print(f"{arguments.connections} connections, {wall_s:.1f} s")
-    print("submit", _quantiles_ms(load.submit_s))
-    print("poll  ", _quantiles_ms(load.poll_s))
-    print("answers", dict(load.statuses))
-    print("jobs", dict(states), "distinct", len(set(load.accepted)))
-    print("memory MiB each second", [round(m) for m in memory_mib])
+    return {
+        "asked": vars(arguments),
+        "wall_s": round(wall_s, 2),
+        "server_core_s": round(core_s, 2),
+        "submit_ms": _quantiles_ms(load.submit_s),
+        "poll_ms": _quantiles_ms(load.poll_s),
+        "answers": dict(load.statuses),
+        "accepted": len(load.accepted),
+        "distinct": len(set(load.accepted)),
+        "ended": dict(states),
+        "memory_mib": [round(m) for m in memory_mib],
+    }
 
 
 def main() -> None:
@@ -220,7 +231,8 @@ def main() -> None:
         process = context.Process(target=serve, args=(folder, theirs), daemon=True)
         process.start()
         port = int(ours.recv().rsplit(":", 1)[1])
-        asyncio.run(_measure(arguments, port, token, process.pid or 0))
+        report = asyncio.run(_measure(arguments, port, token, process.pid or 0))
+        sys.stdout.write(json.dumps(report, indent=1) + "\n")
         ours.send("end")
         process.join(20)
 

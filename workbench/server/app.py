@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from workbench.errors import EngineUnavailable
 from workbench.server import files, runcomfy, signin, skystudio
 from workbench.server.database import connect
-from workbench.server.gate import Gate
+from workbench.server.gate import KEYED, Gate
 from workbench.server.keys import has_keys
 from workbench.server.refusals import SKYSTUDIO_PREFIX, speak_refusals
 from workbench.server.service import Service
@@ -149,14 +149,20 @@ async def _sweep(service: Service) -> None:
 
 
 def _make_openapi_true(app: FastAPI) -> None:
-    """Take back the 422 that the framework adds everywhere: SkyStudio's side answers 400."""
+    """Tell what happens outside the routes: keys at the gate, SkyStudio's 400 in place of 422."""
     drawn = app.openapi
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            for path, item in drawn()["paths"].items():
-                for operation in item.values() if path.startswith(SKYSTUDIO_PREFIX) else ():
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        schema = drawn()
+        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, item in schema["paths"].items():
+            for operation in item.values():
+                if path.startswith(KEYED):
+                    operation["security"] = [{"key": []}]
+                if path.startswith(SKYSTUDIO_PREFIX):
                     operation["responses"].pop("422", None)
-        return drawn()
+        return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from workbench.server.keys import find_account
 from workbench.server.refusals import SKYSTUDIO_PREFIX, Reason, Refusal
 from workbench.server.settings import Settings
 
-_KEYED = ("/v1/", "/prod/v2/", f"{SKYSTUDIO_PREFIX}/")
+KEYED = ("/v1/", "/prod/v2/", f"{SKYSTUDIO_PREFIX}/")
 _BODY_MAX_BYTES = 2**20
 _EDIT_BODY_MAX_BYTES = 64 * 2**20
 
@@ -35,7 +35,7 @@ class Gate:
         path: str = scope["path"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            if path.startswith(_KEYED):
+            if path.startswith(KEYED):
                 self._let_in(scope, headers)
             capped = _capped(path, headers, receive)
         except Refusal as refusal:

@@ -67,6 +67,11 @@ class Job(NamedTuple):
     error: str | None
     number: int
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file to be had."""
+        return self.output is not None and (self.expires_at or 0.0) > time.time()
+
 
 def find(connection: sqlite3.Connection, job_id: str) -> Job | None:
     """The job of this id."""

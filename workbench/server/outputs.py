@@ -106,10 +106,9 @@ class Links:
 
     def make(self, job: Job) -> tuple[str, float] | None:
         """Path of a job's result and the moment the link ends; None once the file is gone."""
-        now = time.time()
-        if job.output is None or job.expires_at is None or job.expires_at <= now:
+        if job.output is None or job.expires_at is None or not job.is_kept:
             return None
-        ends_at = float(int(min(now + self._link_s, job.expires_at)))
+        ends_at = float(int(min(time.time() + self._link_s, job.expires_at)))
         name = f"result{Path(job.output).suffix}"
         signature = self.sign(job.id, ends_at)
         return f"/files/gateway/music/{job.id}/{ends_at:.0f}-{signature}/{name}", ends_at

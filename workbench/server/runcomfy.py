@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
 from pydantic import BaseModel
+from starlette.requests import HTTPConnection
 
 from workbench.errors import RequestError
 from workbench.server import jobs
@@ -17,9 +17,8 @@ from workbench.server.catalogue import CATEGORIES, MODELS, Model
 from workbench.server.inputs import AudioInpaint, AudioOutpaint, Inputs
 from workbench.server.keys import MICRO
 from workbench.server.refusals import Reason, Refusal, RunComfyError, declare
-from workbench.server.service import Caller, CallerDep, invalid, new_id
+from workbench.server.service import Caller, caller_of, invalid, new_id
 
-_KEYED = [Depends(HTTPBearer(auto_error=False, description="A key of this server."))]
 _STATES = {"queued": "in_queue", "running": "in_progress"}
 Status = Literal["in_queue", "in_progress", "completed", "failed", "cancelled"]
 
@@ -110,13 +109,11 @@ class Balance(BaseModel):
 router = APIRouter(
     prefix="/v1",
     tags=["runcomfy"],
-    dependencies=_KEYED,
     responses=declare(RunComfyError, 401, 422, 429, 500),
 )
 wallet = APIRouter(
     prefix="/prod/v2",
     tags=["runcomfy"],
-    dependencies=_KEYED,
     responses=declare(RunComfyError, 401, 429, 500),
 )
 
@@ -145,9 +142,61 @@ def _urls(caller: Caller, job_id: str, *names: str) -> dict[str, str]:
 def _live_job(caller: Caller, job_id: str) -> jobs.Job:
     """The caller's job while its result is kept; then it counts as gone."""
     job = caller.job(job_id, "runcomfy")
-    if job.state == "completed" and caller.service.links.make(job) is None:
+    if job.state == "completed" and not job.is_kept:
         raise Refusal(Reason.NOT_FOUND, "this request has expired.")
     return job
+
+
+# The routes are tried in this order, so those that are polled come first.
+_missing = declare(RunComfyError, 403, 404)
+
+
+@router.get("/requests/{request_id}/status", response_model=StatusReply, responses=_missing)
+async def status(request_id: str, call: HTTPConnection) -> JSONResponse:
+    """Where a job stands."""
+    caller = caller_of(call)
+    job = _live_job(caller, request_id)
+    reply: dict[str, Any] = {"request_id": job.id, "status": _status(job)}
+    if job.state == "queued":
+        reply["queue_position"] = jobs.queue_position(caller.service.reader, job)
+    return JSONResponse(reply | _urls(caller, job.id, "status", "result"))
+
+
+@router.get("/requests/{request_id}/result", response_model=ResultReply, responses=_missing)
+async def result(request_id: str, call: HTTPConnection, include_cost: bool = False) -> JSONResponse:
+    """What came of a job; its state while there is no more to say."""
+    caller = caller_of(call)
+    job = _live_job(caller, request_id)
+    reply: dict[str, Any] = {
+        "request_id": job.id,
+        "status": _status(job),
+        "model_id": job.model,
+        "created_at": iso(job.created_at),
+    }
+    link = caller.service.links.make(job)
+    if link is not None:
+        url = caller.base_url + link[0]
+        reply["output"] = {"audio": url, "audios": [url]}
+    if job.finished_at is not None:
+        reply["finished_at"] = iso(job.finished_at)
+        if include_cost:
+            # Only what completes is charged.
+            reply["cost"] = job.quote_micro / MICRO if job.state == "completed" else 0.0
+    if job.error is not None:
+        reply["error"] = job.error
+    return JSONResponse(reply)
+
+
+@router.post("/requests/{request_id}/cancel", response_model=CancelReply, responses=_missing)
+async def cancel(request_id: str, call: HTTPConnection) -> JSONResponse:
+    """Cancel a job that is still queued; any other goes on."""
+    caller = caller_of(call)
+    _live_job(caller, request_id)
+    job, cancelled = await caller.service.write(
+        lambda c: jobs.cancel(c, request_id, running_too=False)
+    )
+    outcome = "cancelled" if cancelled else "not_cancellable"
+    return JSONResponse({"request_id": job.id, "status": _status(job), "outcome": outcome})
 
 
 async def _submit(model: Model, inputs: Inputs, caller: Caller) -> JSONResponse:
@@ -186,8 +235,8 @@ async def _submit(model: Model, inputs: Inputs, caller: Caller) -> JSONResponse:
 def _add_model(model: Model) -> None:
     """One submit route and one price route, so that OpenAPI tells each model's own inputs."""
 
-    async def submit(inputs: Inputs, caller: CallerDep) -> JSONResponse:
-        return await _submit(model, inputs, caller)
+    async def submit(inputs: Inputs, call: HTTPConnection) -> JSONResponse:
+        return await _submit(model, inputs, caller_of(call))
 
     async def describe() -> JSONResponse:
         return JSONResponse(model.row(with_schema=True))
@@ -250,55 +299,8 @@ async def no_model(model_id: str) -> None:
     raise Refusal(Reason.NO_MODEL, "there is no such model; GET /v1/models lists them.")
 
 
-_missing = declare(RunComfyError, 403, 404)
-
-
-@router.get("/requests/{request_id}/status", response_model=StatusReply, responses=_missing)
-async def status(request_id: str, caller: CallerDep) -> JSONResponse:
-    """Where a job stands."""
-    job = _live_job(caller, request_id)
-    reply: dict[str, Any] = {"request_id": job.id, "status": _status(job)}
-    if job.state == "queued":
-        reply["queue_position"] = jobs.queue_position(caller.service.reader, job)
-    return JSONResponse(reply | _urls(caller, job.id, "status", "result"))
-
-
-@router.get("/requests/{request_id}/result", response_model=ResultReply, responses=_missing)
-async def result(request_id: str, caller: CallerDep, include_cost: bool = False) -> JSONResponse:
-    """What came of a job; its state while there is no more to say."""
-    job = _live_job(caller, request_id)
-    reply: dict[str, Any] = {
-        "request_id": job.id,
-        "status": _status(job),
-        "model_id": job.model,
-        "created_at": iso(job.created_at),
-    }
-    link = caller.service.links.make(job)
-    if link is not None:
-        url = caller.base_url + link[0]
-        reply["output"] = {"audio": url, "audios": [url]}
-    if job.finished_at is not None:
-        reply["finished_at"] = iso(job.finished_at)
-        if include_cost:
-            # Only what completes is charged.
-            reply["cost"] = job.quote_micro / MICRO if job.state == "completed" else 0.0
-    if job.error is not None:
-        reply["error"] = job.error
-    return JSONResponse(reply)
-
-
-@router.post("/requests/{request_id}/cancel", response_model=CancelReply, responses=_missing)
-async def cancel(request_id: str, caller: CallerDep) -> JSONResponse:
-    """Cancel a job that is still queued; any other goes on."""
-    _live_job(caller, request_id)
-    job, cancelled = await caller.service.write(
-        lambda c: jobs.cancel(c, request_id, running_too=False)
-    )
-    outcome = "cancelled" if cancelled else "not_cancellable"
-    return JSONResponse({"request_id": job.id, "status": _status(job), "outcome": outcome})
-
-
 @wallet.get("/balance", response_model=Balance)
-async def balance(caller: CallerDep) -> JSONResponse:
+async def balance(call: HTTPConnection) -> JSONResponse:
     """What is left for this key, running jobs already taken off."""
-    return JSONResponse({"balance_usd": caller.account.usd_micro / MICRO, "currency": "USD"})
+    account = caller_of(call).account
+    return JSONResponse({"balance_usd": account.usd_micro / MICRO, "currency": "USD"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
 
 from workbench.errors import RequestError
 from workbench.request import Request
@@ -17,7 +17,7 @@ from workbench.server.inputs import Lyrics, Prompt, Seed, drawn
 from workbench.server.keys import MICRO, micro
 from workbench.server.refusals import SKYSTUDIO_PREFIX, SkyStudioError, declare
 from workbench.server.runcomfy import iso
-from workbench.server.service import Caller, CallerDep, invalid, new_id
+from workbench.server.service import Caller, caller_of, invalid, new_id
 
 _STATES = {"queued": "submitted"}
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
@@ -103,7 +103,6 @@ class JobReply(BaseModel):
 router = APIRouter(
     prefix=SKYSTUDIO_PREFIX,
     tags=["skystudio"],
-    dependencies=[Depends(HTTPBearer(auto_error=False, description="A key of this server."))],
     responses=declare(SkyStudioError, 401, 429, 500),
 )
 
@@ -115,10 +114,11 @@ router = APIRouter(
 )
 async def generate(
     body: Generate,
-    caller: CallerDep,
+    call: HTTPConnection,
     header_key: Annotated[Uuid | None, Header(alias="Idempotency-Key")] = None,
 ) -> JSONResponse:
     """Submit a job. A used idempotency key gives 409 and the id of its job, always."""
+    caller = caller_of(call)
     service = caller.service
     idempotency_key = header_key or body.idempotency_key
     idempotency_key = idempotency_key and idempotency_key.lower()
@@ -173,16 +173,18 @@ def _reply(caller: Caller, job: jobs.Job) -> JSONResponse:
 
 
 @router.get("/jobs/{job_id}", response_model=JobReply, responses=declare(SkyStudioError, 404))
-async def poll(job_id: str, caller: CallerDep) -> JSONResponse:
+async def poll(job_id: str, call: HTTPConnection) -> JSONResponse:
     """Where a job stands; its link once it is completed."""
+    caller = caller_of(call)
     return _reply(caller, caller.job(job_id, "skystudio"))
 
 
 @router.post(
     "/jobs/{job_id}/cancel", response_model=JobReply, responses=declare(SkyStudioError, 404)
 )
-async def cancel(job_id: str, caller: CallerDep) -> JSONResponse:
+async def cancel(job_id: str, call: HTTPConnection) -> JSONResponse:
     """Cancel at once what is queued, ask the engine to stop what runs; tells the latest state."""
+    caller = caller_of(call)
     caller.job(job_id, "skystudio")
     job, _ = await caller.service.write(lambda c: jobs.cancel(c, job_id, running_too=True))
     if job.state == "running":
