@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.conftest import Planted, silent
 
+from tests.conftest import Planted, silent
 from workbench.engines.base import Attempt
 from workbench.engines.sketch import SketchEngine
 from workbench.errors import (

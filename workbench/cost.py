@@ -6,12 +6,12 @@ beside them and never converted without a stated price.
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Literal
 
 from pydantic import Field
 
-from workbench.errors import BudgetError
+from workbench.errors import BudgetError, RequestError
 from workbench.value import Value
 
 NANO = Decimal("0.000000001")
@@ -20,13 +20,20 @@ NANO = Decimal("0.000000001")
 def usd(amount: Decimal | float | int | str) -> Decimal:
     """An amount in dollars, rounded up to a billionth.
 
+    Raises
+    ------
+    RequestError
+        If it is no number.
+
     Examples
     --------
     >>> usd("0.0000000101"), usd(0.1) * 3
     (Decimal('1.1E-8'), Decimal('0.300000000'))
     """
-    exact = amount if isinstance(amount, Decimal) else Decimal(str(amount))
-    return exact.quantize(NANO, rounding=ROUND_CEILING)
+    try:
+        return Decimal(str(amount)).quantize(NANO, rounding=ROUND_CEILING)
+    except InvalidOperation:
+        raise RequestError(f"{amount!r} is no amount of dollars: write for example 2.50.") from None
 
 
 class Quote(Value):

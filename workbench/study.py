@@ -120,7 +120,7 @@ class Study:
         if not names or len(set(names)) < len(names):
             raise RequestError("a study needs at least one engine, and each of them once.")
         self.name, self.sweep, self.engines = name, sweep, tuple(engines)
-        self.budget_usd = None if budget_usd is None else usd(str(budget_usd))
+        self.budget_usd = None if budget_usd is None else usd(budget_usd)
         self.measures = tuple(measures)
         self._stop = threading.Event()
         self._refused: dict[str, str] = {}
