@@ -10,7 +10,7 @@ import pytest
 from scipy.signal import butter, sosfilt, stft
 
 from workbench.sketch import GENRES, Plan, Truth, render
-from workbench.sketch.genres import Genre
+from workbench.sketch.genre import Genre
 from workbench.sketch.moods import MOODS, moved
 from workbench.sketch.plan import PITCH_NAMES, SCALES
 from workbench.sketch.score import compose
@@ -195,6 +195,22 @@ def test_every_mood_renders(mood: str, plan_of: PlanMaker) -> None:
     assert events
     names = {genre.bass, genre.chords, genre.lead, genre.pad or genre.lead}
     assert names <= set(VOICES)
+
+
+def test_build_grows_before_a_chorus_only(plan_of: PlanMaker) -> None:
+    form = (("verse", 1.0), ("chorus", 1.0), ("verse", 1.0))
+    plan = plan_of("pop", sections=form, duration_s=48.0)
+    growth = {}
+    for moods in (frozenset[str](), frozenset({"build"})):
+        events, truth = compose(plan, moved(GENRES["pop"], moods))
+        pads = [event for event in events if event.voice == "supersaw"]
+        growth[bool(moods)] = [
+            gains[-1] / gains[0]
+            for _, start_s, end_s in truth.sections
+            if (gains := [e.gain for e in pads if start_s - 0.02 <= e.start_s < end_s - 0.1])
+        ]
+    assert growth[True][0] > 1.25 * growth[False][0]
+    assert growth[True][2] == pytest.approx(growth[False][2])
 
 
 @pytest.mark.parametrize("genre", GENRES.values(), ids=GENRES)

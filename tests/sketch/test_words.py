@@ -65,6 +65,13 @@ def test_every_unknown_tag_is_named_once() -> None:
     assert sum("wub wub snorkel" in text for text in notes) == 1
 
 
+def test_a_refused_instrument_is_not_played() -> None:
+    for tag in ("no piano", "without piano"):
+        plan, notes = planned("house", tag)
+        assert not plan.moods
+        assert any(tag in text for text in notes)
+
+
 def test_choices_are_told() -> None:
     plan, notes = planned("sparkly", tempo_bpm=None, key=None)
     text = " / ".join(notes)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from workbench.sketch.drums import RATE_HZ
 from workbench.sketch.edit import Seam, inpaint, outpaint
-from workbench.sketch.genres import GENRES, Genre
+from workbench.sketch.genre import Genre
+from workbench.sketch.genres import GENRES
 from workbench.sketch.plan import Plan, Truth
 from workbench.sketch.play import render
 from workbench.sketch.words import plan_from_words

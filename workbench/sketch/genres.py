@@ -1,77 +1,12 @@
-"""What does each genre play? Data only: patterns, voices, progressions, usual tempo.
-
-Conventions
------------
-A pattern is one bar of sixteenth steps, 16 characters for four beats; in three-beat bars the
-first 12 are played. In every pattern ``.`` rests and ``-`` holds the note before it.
-
-- Drums: ``X`` accent, ``x`` hit, ``o`` ghost note, ``?`` ghost note played about every second bar.
-- Bass: ``r`` root, ``3`` third, ``5`` fifth, ``8`` octave.
-- Chords: ``x`` or ``X`` the whole chord, a digit 0..3 one tone of it (arpeggio).
-- Lead: any ``x`` starts a note of the tune.
-
-Several patterns for one voice are alternatives; the seed draws one. Progressions are scale
-degrees, one chord per bar, 1 = tonic. Voices are names in `workbench.sketch.voices` and
-`workbench.sketch.drums`.
-"""
+"""What does each genre play? Data only, in the notation of `workbench.sketch.genre`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
-Patterns = tuple[str, ...]
+from workbench.sketch.genre import Genre
 
-FORM = ("intro", "verse", "chorus", "verse", "chorus", "bridge", "chorus", "outro")
-"""The order of sections when the lyrics name none."""
-
-HIT_GAIN = MappingProxyType({"X": 1.0, "x": 0.8, "o": 0.4, "?": 0.4})
-"""How loud each drum character is, relative to an accent."""
-
-
-@dataclass(frozen=True)
-class Genre:
-    """Everything that makes one genre sound like itself; see the module for the notation.
-
-    `level_db` is the level of the body of the piece relative to full scale (RMS), `swing` the
-    share of the beat at which the off-beat eighth falls (0 = straight), `duck` how far the
-    kick pushes the chords down (0..1), `reverb` the share of echo (0..1), `crackle`
-    the level of vinyl noise (0..1), `sevenths` whether chords have four tones, `chord_low` the
-    lowest MIDI note of a chord, `energy` a shift of every section (0 = none), `fade_s` the fade
-    at the end, `build` whether sections grow louder before a chorus.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    tempo_bpm: float
-    mode: str
-    progressions: tuple[tuple[int, ...], ...]
-    drums: Mapping[str, Patterns]
-    bass: str
-    bass_patterns: Patterns
-    chords: str
-    chord_patterns: Patterns
-    lead: str
-    lead_patterns: Patterns
-    pad: str = ""
-    sevenths: bool = False
-    meter: int = 4
-    swing: float = 0.0
-    jitter_ms: float = 2.0
-    reverb: float = 0.25
-    reverb_s: float = 1.0
-    duck: float = 0.0
-    crackle: float = 0.0
-    level_db: float = -16.0
-    chord_low: int = 55
-    energy: float = 0.0
-    fade_s: float = 1.5
-    build: bool = False
-    gains_db: Mapping[str, float] = field(default_factory=dict)
-
-
-_EIGHTHS = "x-x-x-x-x-x-x-x-"
 _POP_MAJOR = ((1, 5, 6, 4), (1, 6, 4, 5), (6, 4, 1, 5), (1, 4, 6, 5), (1, 3, 4, 5))
 _POP_MINOR = ((1, 6, 3, 7), (1, 7, 6, 7), (1, 4, 6, 7), (1, 3, 7, 4), (1, 6, 4, 7))
 _SONG = (
@@ -157,7 +92,6 @@ _ALL = (
         pad="pad_warm",
         sevenths=True,
         jitter_ms=0.3,
-        reverb=0.25,
         duck=0.65,
         level_db=-13,
         gains_db={"stab": 4},
@@ -208,7 +142,6 @@ _ALL = (
         lead="saw_lead",
         lead_patterns=_SPARSE,
         jitter_ms=0.8,
-        reverb=0.25,
         level_db=-12,
     ),
     Genre(
@@ -229,7 +162,6 @@ _ALL = (
         lead="zap",
         lead_patterns=_SPARSE,
         jitter_ms=0.3,
-        reverb=0.25,
         level_db=-11,
         gains_db={"bass_wobble": 4, "pad_dark": 4},
     ),
@@ -275,7 +207,6 @@ _ALL = (
         lead_patterns=_SONG,
         pad="pad_warm",
         jitter_ms=3,
-        chord_low=55,
         reverb=0.3,
         level_db=-15,
     ),
@@ -298,7 +229,6 @@ _ALL = (
         lead_patterns=_SONG,
         pad="supersaw",
         jitter_ms=1.5,
-        reverb=0.25,
         duck=0.3,
         level_db=-13,
     ),
@@ -413,7 +343,6 @@ _ALL = (
         lead_patterns=_SPARSE,
         jitter_ms=3,
         reverb=0.3,
-        level_db=-16,
         gains_db={"bass_deep": 3, "skank": 5},
     ),
     Genre(
@@ -436,7 +365,6 @@ _ALL = (
         lead="brass",
         lead_patterns=("x.x...x.....x.x.", "..x.x.......x-x-", "x-x.....x-x.x---"),
         sevenths=True,
-        jitter_ms=2,
         chord_low=60,
         reverb=0.14,
         level_db=-14,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from workbench.sketch.genres import Genre, Patterns
+from workbench.sketch.genre import Genre, Patterns
 
 Change = Callable[[Genre], Genre]
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.sketch.genres import HIT_GAIN, Genre
+from workbench.sketch.genre import HIT_GAIN, Genre
 from workbench.sketch.plan import SCALES, Plan, Truth
 from workbench.sketch.voices import VOICES
 
@@ -274,8 +274,7 @@ class Composer:
         for section, bar in self._bars():
             chord = self.chord(section, bar)
             loud = 0.75 + 0.25 * section.energy
-            if self.genre.build:
-                loud *= self._swell(section, bar)
+            loud *= self._swell(section, bar)
             for hit in pattern:
                 tones = chord
                 if hit.symbol.isdigit():
@@ -289,6 +288,10 @@ class Composer:
                 yield Event(start_s, self.genre.pad, chord, length_s, 0.8 * loud, wet=True)
 
     def _swell(self, section: Section, bar: int) -> float:
+        """The growth of a section that leads to a refrain, where the moods ask for it."""
+        after = self.sections[self.sections.index(section) + 1 :]
+        if not self.genre.build or not after or after[0].energy < 0.9:
+            return 1.0
         return 0.6 + 0.4 * (bar - section.first_bar + 1) / section.bars
 
     def _bars(self) -> Iterator[tuple[Section, int]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from workbench.sketch.drums import DRUMS, RATE_HZ, Mono, Stereo, drum, on_grid
-from workbench.sketch.genres import Genre
+from workbench.sketch.genre import Genre
 from workbench.sketch.score import Event
 from workbench.sketch.voices import note, soft_clip
 

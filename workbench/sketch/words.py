@@ -11,11 +11,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from workbench.sketch.genres import FORM, GENRES, Genre
+from workbench.sketch.genre import Genre
+from workbench.sketch.genres import GENRES
 from workbench.sketch.moods import MOODS
 from workbench.sketch.plan import DURATION_RANGE_S, PITCH_NAMES, TEMPO_RANGE_BPM, Plan
 
 FALLBACK_GENRE = "pop"
+
+FORM = ("intro", "verse", "chorus", "verse", "chorus", "bridge", "chorus", "outro")
+"""The order of sections when the lyrics name none."""
 
 # Words that say nothing about the arrangement; voices are the caller's `vocal`.
 _SILENT_WORDS = frozenset(
@@ -49,7 +53,9 @@ def _known_in(tag: str) -> tuple[list[tuple[str, str]], str]:
     found = []
     rest = f" {tag} "
     for phrase in _PHRASES:
-        place = re.search(rf"(?<![\w-]){re.escape(phrase)}(?![\w-])", rest)
+        # "no piano" does not ask for a piano.
+        before = r"(?<![\w-])(?<!\bno )(?<!\bwithout )"
+        place = re.search(rf"{before}{re.escape(phrase)}(?![\w-])", rest)
         if place:
             found.append((place.start(), _WORDS[phrase]))
             rest = f"{rest[: place.start()]}{' ' * len(phrase)}{rest[place.end() :]}"
