@@ -47,6 +47,19 @@ def test_a_failed_job_books_what_was_billed(make: Maker, far: Far, settings: Set
     assert "out of memory" in str(result) or "worker died" in str(result)
 
 
+@pytest.mark.parametrize(
+    "error", [None, "oom", {"code": "OOM", "message": "oom"}, {"code": 401001}, ["oom"], 7]
+)
+def test_the_error_of_a_job_is_not_the_error_of_the_call(
+    far: Far, settings: Settings, error: object
+) -> None:
+    far.next_fails("status", answers(200, {"status": "failed", "error": error}))
+    far.next_fails("result", answers(200, {"status": "failed", "error": error, "cost": 0.001}))
+    result = outcome(runcomfy_base(settings))
+    assert isinstance(result, JobFailed)
+    assert result.charge.amount_usd == Decimal("0.001000")
+
+
 @BOTH
 def test_a_stuck_job_is_kept_by_its_id(make: Maker, far: Far, settings: Settings) -> None:
 

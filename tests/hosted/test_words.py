@@ -11,12 +11,16 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.hosted.conftest import KEY, TOKEN, WISH, delivered, outcome, settings_for
 from tests.hosted.far import Far, answers
-from workbench.cost import Charge
+from workbench.cost import Charge, usd
 from workbench.engines.hosted import Settings, runcomfy_base, skystudio_custom
 from workbench.engines.hosted.download import file_name
 from workbench.engines.hosted.faults import (
@@ -31,6 +35,7 @@ from workbench.engines.hosted.faults import (
     fault_of,
     retry_after_s,
 )
+from workbench.engines.hosted.job import amount_of
 from workbench.engines.hosted.login import write_token
 from workbench.engines.hosted.pace import Pace
 from workbench.engines.hosted.poll import Rhythm
@@ -307,6 +312,45 @@ def test_retry_after_in_every_form(header: str, wait_s: float | None) -> None:
 )
 def test_names_are_safe(link: str, name: str) -> None:
     assert file_name(link) == name
+
+
+relaxed = hypothesis.settings(deadline=None)  # a busy machine is no fault of the code
+# Texts that look like links, and replies of any shape: nothing breaks on them.
+
+LINKS = st.text("ab:/@\\?#[].%0~\t runcomfy.net", max_size=60).map("https://".__add__) | st.text()
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(["error", "error_code", "error_message", "message", "detail", "code"])
+
+
+@relaxed
+@given(LINKS)
+def test_any_link_is_judged_and_named(link: str) -> None:
+    if OFFICIAL.runcomfy.trusts(link):
+        host = urlsplit(link).hostname or ""
+        assert host in ("runcomfy.net", "runcomfy.com") or host.endswith(
+            (".runcomfy.net", ".runcomfy.com")
+        )
+    assert set(file_name(link)).isdisjoint("/\\:\0")
+    assert file_name(link) not in ("", ".", "..")
+
+
+@relaxed
+@given(st.integers(200, 599), st.dictionaries(FIELDS, ANYTHING))
+def test_any_reply_is_read(status: int, body: dict[str, object]) -> None:
+    fault = fault_of(status, body, {}, service="S", sign_in="")
+    assert fault is not None or (status < 300 and body.get("error_code") is None)
+
+
+@relaxed
+@given(ANYTHING)
+def test_any_amount_is_one_or_none(value: object) -> None:
+    amount = amount_of(value)
+    assert amount is None or usd(amount) >= 0
+    assert amount_of(10**400) is None
 
 
 # --- pace and rhythm -----------------------------------------------------------------------------

@@ -16,14 +16,14 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote
 
 import httpx
 
 from workbench.clip import Clip, sniff
 from workbench.engines.hosted.faults import Missing, ServerFault, Unsure, retry_after_s
 from workbench.engines.hosted.pace import Pause
-from workbench.engines.hosted.settings import Limits, Service
+from workbench.engines.hosted.settings import Limits, Service, host_of
 from workbench.engines.hosted.wire import tls
 from workbench.errors import AudioError, EngineBusy, EngineFailed
 
@@ -56,7 +56,8 @@ def file_name(link: str) -> str:
     >>> file_name("https://files.example/a/..%2F..%2Fetc%2Fpasswd?x=1"), file_name("https://a/")
     ('_.._etc_passwd', 'output')
     """
-    parts = [part for part in urlsplit(link).path.split("/") if part]
+    path = re.split(r"[?#]", link, maxsplit=1)[0].partition("://")[2].partition("/")[2]
+    parts = [part for part in path.split("/") if part]
     name = re.sub(r'[\\/:*?"<>|\x00-\x1f\x7f]', "_", unquote(parts[-1])) if parts else ""
     return name.strip(". ")[:120] or "output"
 
@@ -132,10 +133,10 @@ class Downloader:
         try:
             for _ in range(_HOPS_MAX + 1):
                 if not self._service.trusts(link):
-                    host = urlsplit(link).hostname if "\\" not in link else None
+                    where = host_of(link) or "a malformed address"
                     raise Unsafe(
-                        f"the result lies on {host or 'a malformed address'}, which is no file "
-                        f"host of {self._service.name}: it is not fetched.",
+                        f"the result lies on {where}, which is no file host of "
+                        f"{self._service.name}: it is not fetched.",
                         self._engine,
                     )
                 with self._client.stream("GET", link) as response:
@@ -143,8 +144,10 @@ class Downloader:
                         self._check_status(response)
                         yield response
                         return
-                    link = urljoin(link, response.headers.get("location", ""))
+                    link = str(response.url.join(response.headers.get("location", "")))
             raise Unsafe("the result's link redirects without end.", self._engine)
+        except httpx.InvalidURL:
+            raise Unsafe("the result's link redirects to no address.", self._engine) from None
         except httpx.HTTPError as error:
             raise Unsure(
                 f"the download broke off ({type(error).__name__}): try again later.", self._engine

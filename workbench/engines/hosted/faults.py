@@ -116,18 +116,22 @@ def said(body: Mapping[str, Any]) -> tuple[object, str, Mapping[str, Any]]:
     ('NOT_FOUND', 'no job')
     """
     nested = body.get("error")
-    if isinstance(nested, Mapping):
+    if isinstance(nested, Mapping) and nested.get("code"):
         details = nested.get("details")
         detail_map = details if isinstance(details, Mapping) else {}
-        return nested.get("code"), quoted(str(nested.get("message") or "")), detail_map
-    code = body.get("error_code")
-    if isinstance(code, str) and code.isdigit():
-        code = int(code)
+        return _plain(nested["code"]), quoted(str(nested.get("message") or "")), detail_map
+    code = _plain(body.get("error_code"))
     candidates = [body.get(key) for key in ("error_message", "message", "error", "detail")]
     text = next((c for c in candidates if isinstance(c, str) and c.strip()), "")
     if not text and isinstance(body.get("detail"), list):
         text = "; ".join(_complaint(entry) for entry in body["detail"][:3])
     return code, quoted(text), {}
+
+
+def _plain(code: object) -> object:
+    """A code as it can be looked up, whatever its type in the reply."""
+    text = str(code)
+    return None if code is None else int(text) if text.isdecimal() and len(text) < 9 else text
 
 
 def _complaint(entry: Any) -> str:
@@ -184,6 +188,9 @@ def fault_of(
     NoFunds('RunComfy has no funds left for this: top up the account, then run again.', '')
     """
     code, words, details = said(body)
+    if status < 300:
+        # A job's own record may hold an `error` of any shape; only this field speaks of the call.
+        code = _plain(body.get("error_code"))
     real = real_status(status, code)
     if 200 <= real < 299:
         return None

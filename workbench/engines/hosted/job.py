@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from workbench.request import AnyRequest
 from workbench.value import Json
 
 CANCELLED = frozenset({"cancelled", "canceled"})
+AMOUNT_MAX = Decimal(10**9)  # no amount of ours is larger: one that is, is an error
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -159,7 +159,8 @@ def amount_of(value: object) -> Decimal | None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return Decimal(str(value)) if math.isfinite(value) and value >= 0 else None
+    amount = Decimal(str(value))
+    return amount if amount.is_finite() and 0 <= amount <= AMOUNT_MAX else None
 
 
 def how_it_ended(word: str, because: str) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import NamedTuple
@@ -49,7 +50,7 @@ def sign_in(settings: Settings, show: Callable[[Prompt], None]) -> Path:
         If RunComfy cannot be reached.
     """
     wire = Wire(settings.web, settings.limits, signed=False)
-    reply = wire.post_once("/start", {})
+    reply = wire.post_once("/start", {}, total_s=settings.limits.get_s)
     device_code, user_code = reply.get("device_code"), reply.get("user_code")
     address = reply.get("verify_url")
     if not (isinstance(device_code, str) and isinstance(user_code, str) and _is_web(address)):
@@ -70,10 +71,11 @@ def _is_web(address: object) -> bool:
 def _wait(wire: Wire, device_code: str, *, poll_s: float, until: float) -> Secret:
     """Ask until the person has decided."""
     again = "run `workbench login runcomfy` again"
+    ask = partial(wire.post_once, "/poll", {"device_code": device_code}, total_s=wire.limits.get_s)
     while time.monotonic() < until:
         time.sleep(poll_s)
         try:
-            reply = wire.repeat(lambda: wire.post_once("/poll", {"device_code": device_code}))
+            reply = wire.repeat(ask)
         except Missing as error:  # a decision may come as 410
             raise SignInNeeded(f"the sign-in was denied or has expired: {again}.") from error
         status = str(reply.get("status") or "").lower()

@@ -282,7 +282,9 @@ class RunComfy:
 
     def cancel(self, job_id: str) -> Farewell:
         """Ask for a cancel; only a queued job can still be cancelled."""
-        reply = self.wire.post_once(f"/requests/{job_id}/cancel")
+        reply = self.wire.post_once(
+            f"/requests/{job_id}/cancel", total_s=self.settings.limits.get_s
+        )
         word = str(reply.get("status") or "").lower()
         if reply.get("outcome") == "cancelled" or word in CANCELLED:
             return Farewell(True, "was cancelled before it ran")

@@ -37,6 +37,12 @@ RUNCOMFY_FILES = ("runcomfy.net", ".runcomfy.net", "runcomfy.com", ".runcomfy.co
 SKYSTUDIO_FILES = ("assets.skystudios.app",)
 
 
+def host_of(link: str) -> str:
+    """The host that a link points at, for a message; "" if it is not plainly one."""
+    url = _parse(link)
+    return url.host if url else ""
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

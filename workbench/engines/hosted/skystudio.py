@@ -135,7 +135,7 @@ class SkyStudio:
             reply = self.wire.post_once(
                 "/generate",
                 {"model": order.model, "input": dict(order.body)},
-                {"Idempotency-Key": idempotency_key},
+                headers={"Idempotency-Key": idempotency_key},
             )
         except KeyTaken as error:
             return job_id_of(error.job_id, self.wire.service.name)
@@ -175,7 +175,7 @@ class SkyStudio:
 
     def cancel(self, job_id: str) -> Farewell:
         """Ask for a cancel; a job handed on to the provider may run on."""
-        reply = self.wire.post_once(f"/jobs/{job_id}/cancel")
+        reply = self.wire.post_once(f"/jobs/{job_id}/cancel", total_s=self.settings.limits.get_s)
         word = str(reply.get("status") or "").lower()
         if word in CANCELLED:
             billed = amount_of(reply.get("billed_credits"))

@@ -134,17 +134,23 @@ class Wire:
         return self._exchange(self._reader, request, self.limits.get_s)
 
     def post_once(
-        self, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total_s: float | None = None,
     ) -> dict[str, Any]:
-        """Post once, on a connection of its own."""
+        """Post once, on a connection of its own, for at most `total_s` (`limits.submit_s`)."""
+        total_s = self.limits.submit_s if total_s is None else total_s
         request = self._submitter.build_request(
             "POST",
             self.service.base + path,
             json=body,
             headers=headers,
-            timeout=self._timeout(self.limits.submit_s),
+            timeout=self._timeout(total_s),
         )
-        return self._exchange(self._submitter, request, self.limits.submit_s)
+        return self._exchange(self._submitter, request, total_s)
 
     def repeat(
         self,
