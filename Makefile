@@ -6,6 +6,8 @@ BIN := .venv/bin
 
 # A stranger's environment must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX PIP_USER PIP_TARGET PIP_PREFIX
+# The demo compiles what it imports, once, instead of all that it installs.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE := 1
 
 .PHONY: demo test test-full lint lock clean restart
@@ -63,5 +65,5 @@ endif
 
 .venv/.full: .venv/.demo requirements/all.txt
 	@echo "Adding all the rest, torch included: about 120 packages, 3 GB to download, 6 GB on disk."
-	@$(BIN)/python requirements/install.py requirements/all.txt
+	@$(BIN)/python requirements/install.py --compile-bytecode requirements/all.txt
 	@touch $@

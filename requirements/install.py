@@ -1,6 +1,7 @@
 """Install pinned requirements files into the environment of the Python that runs this.
 
     .venv/bin/python requirements/install.py requirements/demo.txt
+    .venv/bin/python requirements/install.py --compile-bytecode requirements/all.txt
 
 uv downloads in parallel and shows each large file as it comes, but it reads none of pip's
 settings; a machine that has them (a mirror, a folder of wheels, a certificate) is heard here.
@@ -41,8 +42,8 @@ def uv_options(settings: dict[str, list[str]]) -> list[str]:
     return options
 
 
-def main(files: list[str]) -> None:
-    """Install the files, leaving a mark for as long as the environment may be incomplete."""
+def main(arguments: list[str]) -> None:
+    """Install the files named, with options for uv, leaving a mark for as long as the environment may be incomplete."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout
@@ -52,12 +53,11 @@ def main(files: list[str]) -> None:
         environment.setdefault("SSL_CERT_FILE", settings["cert"][0])
     command = [
         *(sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable),
-        # Bytecode now: where PYTHONDONTWRITEBYTECODE is set every start would compile it again.
-        *("--require-hashes", "--compile-bytecode", "--index-strategy", "unsafe-best-match"),
+        *("--require-hashes", "--index-strategy", "unsafe-best-match"),
         *uv_options(settings),
     ]
-    for file in files:
-        command += ["-r", file]
+    for argument in arguments:
+        command += [argument] if argument.startswith("--") else ["-r", argument]
     # Killed half-way, uv may later take a package with missing files for a whole one.
     mark = Path(sys.prefix, ".installing")
     mark.touch()

@@ -65,8 +65,10 @@ def check_whole(folder: Path) -> None:
     """One finished take per place; each file whole, named by its content, and referenced."""
     with Store(folder, create=False) as store:
         takes = [take for _, take in store.takes("killed")]
-        rows = store._rows("SELECT key, count(*) AS n FROM takes WHERE state = 'done' GROUP BY key")
-        everything = store._rows("SELECT state FROM takes")
+        rows = store._db.rows(
+            "SELECT key, count(*) AS n FROM takes WHERE state = 'done' GROUP BY key"
+        )
+        everything = store._db.rows("SELECT state FROM takes")
     assert [take.state for take in takes if take] == [State.DONE] * 15
     assert [row["n"] for row in rows] == [1] * 15
     # A take that was under way is taken up again, not begun anew.

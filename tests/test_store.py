@@ -15,8 +15,9 @@ from workbench.clip import Clip, file_sha256
 from workbench.cost import Charge, Quote, usd
 from workbench.engines.base import Delivery
 from workbench.errors import AudioError, StoreError
+from workbench.records import MIGRATIONS, Place
 from workbench.request import Request
-from workbench.store import DATABASE, MIGRATIONS, Store
+from workbench.store import DATABASE, Store
 from workbench.take import Measurement, State, Take
 
 CLIP = Clip(np.round(np.random.default_rng(0).standard_normal((2, 4800)) * 900) / 32768, 48_000)
@@ -47,9 +48,9 @@ def test_delivered_bytes_stay_as_they_came_beside_a_lossless_copy(tmp_path: Path
     as_sent = delivered.read_bytes()
     with Store(tmp_path / "store") as store:
         take = store.keep_take(begun(store).id, Delivery(delivered, sent={}), 0.5)
-        assert store.audio_path(take.delivered).read_bytes() == as_sent
-        assert store.audio_path(take.delivered).suffix == ".mp3"
-        assert store.clip(take) == Clip.read(store.audio_path(take.delivered))
+        assert store.audio.path(take.delivered).read_bytes() == as_sent
+        assert store.audio.path(take.delivered).suffix == ".mp3"
+        assert store.clip(take) == Clip.read(store.audio.path(take.delivered))
         assert take.audio != take.delivered
     assert not delivered.exists()
 
@@ -87,7 +88,7 @@ def test_a_file_whose_take_was_never_written_is_cleared_away(tmp_path: Path) -> 
     with Store(tmp_path) as store:
         kept = store.keep_take(begun(store).id, Delivery(CLIP, sent={}), 0.5)
         stray = Clip(CLIP.samples[:, :100], 48_000)
-        store._encode(stray)  # as if the process died before the take's record
+        store.audio._encode(stray)  # as if the process died before the take's record
         (tmp_path / "incoming" / "half.flac").write_bytes(b"fLaC")
         assert len(files_in(store)) == 2
         with store.coordinate():
@@ -118,9 +119,6 @@ def test_a_second_coordinator_is_refused_and_readers_are_not(tmp_path: Path) -> 
 
 def test_takes_of_unknown_outcome_count_at_their_quote(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        store.save_plan("s", {}, [])
-        from workbench.store import Place
-
         place = Place(begun(store, "0.5").key, "sketch", "0", {}, WISH)
         store.save_plan("s", {}, [place])
         assert store.spent_usd("s") == usd("0.5")
@@ -160,7 +158,7 @@ def test_an_older_store_is_brought_forward_with_its_data(
     with Store(tmp_path) as store:
         assert store.take(kept.id) == kept
         assert store.clip(kept) == CLIP
-        assert store._version() == len(MIGRATIONS) + 1
+        assert store._db.version == len(MIGRATIONS) + 1
 
 
 def test_a_migration_that_breaks_leaves_the_old_store(
@@ -175,12 +173,12 @@ def test_a_migration_that_breaks_leaves_the_old_store(
     with Store(tmp_path) as store:
         assert store.study_names() == []
         with pytest.raises(sqlite3.OperationalError):
-            store._db.execute("SELECT * FROM extra")
+            store._db.rows("SELECT * FROM extra")
 
 
 def test_a_newer_store_is_refused(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
-        store._db.execute("PRAGMA user_version=99")
+    with Store(tmp_path) as store, store._db.write(durable=True) as db:
+        db.execute("PRAGMA user_version=99")
     with pytest.raises(StoreError, match="newer workbench"):
         Store(tmp_path)
 

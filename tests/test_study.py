@@ -273,7 +273,7 @@ def test_a_study_can_be_measured_elsewhere_while_it_runs(study: Study) -> None:
         if progress.made == 2 and not counts:
             with Store(study.store.folder, create=False) as reader:
                 take = next(t for _, t in reader.takes("trial") if t and t.audio)
-                with reader._write(durable=False) as db:  # as if it had never been measured
+                with reader._db.write(durable=False) as db:  # as if it had never been measured
                     db.execute("DELETE FROM measurements WHERE take_id = ?", (take.id,))
                 counts.append(measure_study(reader, "trial"))
 
@@ -285,8 +285,8 @@ def test_a_study_can_be_measured_elsewhere_while_it_runs(study: Study) -> None:
 def test_lost_audio_gives_undefined_measurements_with_the_reason(study: Study) -> None:
     study.run(watch=silent)
     take = study.takes()[0]
-    study.store.audio_path(take.audio).unlink()
-    with study.store._write(durable=False) as db:
+    study.store.audio.path(take.audio).unlink()
+    with study.store._db.write(durable=False) as db:
         db.execute("DELETE FROM measurements WHERE take_id = ?", (take.id,))
     assert study.measure() == 1
     assert all("not in" in m.reason for m in study.store.measurements(take.id))

@@ -32,7 +32,8 @@ from workbench.errors import (
 )
 from workbench.measure import Measure, Subject
 from workbench.progress import Progress, Watch
-from workbench.store import Place, Store
+from workbench.records import Place
+from workbench.store import Store
 from workbench.take import State, Take
 
 log = logging.getLogger(__name__)

@@ -238,7 +238,7 @@ def _player(store: Store, sha256: str, max_s: float) -> str:
     kept = store.folder / "previews" / f"{sha256}-{max_s:g}.mp3"
     try:
         if not kept.is_file():
-            data = preview_mp3(Clip.read(store.audio_path(sha256)), max_s)
+            data = preview_mp3(Clip.read(store.audio.path(sha256)), max_s)
             kept.parent.mkdir(exist_ok=True)
             incoming = kept.with_suffix(".tmp")
             incoming.write_bytes(data)

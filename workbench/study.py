@@ -22,7 +22,8 @@ from workbench.errors import AudioError, RequestError, StoreError
 from workbench.loop import Job, Loop, measure_take
 from workbench.measure import STANDARD, Measure
 from workbench.progress import Watch, progress_bar
-from workbench.store import Place, Store
+from workbench.records import Place
+from workbench.store import Store
 from workbench.sweep import Sweep
 from workbench.take import Measurement, State, Take, take_key
 from workbench.value import canonical_json

@@ -109,7 +109,7 @@ def _handed_over(study: Study, take: Take, output_dir: Path) -> int:
     if not take.delivered:
         typer.echo(f"workbench: {take.engine}: {take.reason}", err=True)
         return FAILURE
-    kept = study.store.audio_path(take.delivered)
+    kept = study.store.audio.path(take.delivered)
     output_dir.mkdir(parents=True, exist_ok=True)
     path = output_dir / f"{take.engine}-{take.key[:8]}{kept.suffix}"
     shutil.copyfile(kept, path)

@@ -1,0 +1,95 @@
+"""One SQLite file: many readers while one writes, and a schema that is brought forward."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import StoreError
+
+
+class Database:
+    """A connection that any thread may use, one at a time.
+
+    Parameters
+    ----------
+    path : Path
+        Made if absent.
+    migrations : sequence of str
+        SQL scripts; each brings the schema one version forward, the first makes it.
+
+    Raises
+    ------
+    StoreError
+        If the file is no database, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> database = Database(Path(":memory:"), ("CREATE TABLE a (b)",))
+    >>> with database.write(durable=True) as db:
+    ...     _ = db.execute("INSERT INTO a VALUES (1)")
+    >>> [tuple(row) for row in database.rows("SELECT b FROM a")], database.version
+    ([(1,)], 1)
+    >>> database.close()
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            self._migrate(path, migrations)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreError(f"{path} cannot be read: {error}.") from error
+        except StoreError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the file can be opened again."""
+        self._db.close()
+
+    @property
+    def version(self) -> int:
+        """How many migrations the file has seen."""
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _migrate(self, path: Path, migrations: Sequence[str]) -> None:
+        if self.version == len(migrations):
+            return
+        with self.write(durable=True) as db:
+            have = self.version
+            if have > len(migrations):
+                raise StoreError(
+                    f"{path.parent} was written by a newer workbench (format {have}, this one "
+                    f"reads up to {len(migrations)}): update workbench."
+                )
+            for script in migrations[have:]:
+                for statement in filter(str.strip, script.split(";")):
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version={len(migrations)}")
+
+    @contextmanager
+    def write(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """One transaction; with `durable` it is on the disk, not only in its cache, at the end."""
+        with self._lock:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()

@@ -1,0 +1,110 @@
+"""How records lie in the database: its tables, version by version, and rows to values and back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from workbench.cost import NANO, Charge, Quote
+from workbench.request import AnyRequest, request_from_json
+from workbench.take import State, Take
+
+# Each entry brings a database one version forward; the first makes it. Never edit a released one.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE studies (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, spec TEXT NOT NULL,
+        created_at TEXT NOT NULL);
+    CREATE TABLE plan (
+        study_id INTEGER NOT NULL REFERENCES studies, position INTEGER NOT NULL,
+        key TEXT NOT NULL, engine TEXT NOT NULL, round TEXT NOT NULL, at TEXT NOT NULL,
+        request TEXT NOT NULL,
+        PRIMARY KEY (study_id, position)) WITHOUT ROWID;
+    CREATE INDEX plan_by_key ON plan (key);
+    CREATE TABLE takes (
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL, engine TEXT NOT NULL,
+        fingerprint TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL,
+        reason TEXT NOT NULL DEFAULT '', idempotency_key TEXT NOT NULL UNIQUE,
+        intended INTEGER NOT NULL DEFAULT 0, remote_id TEXT NOT NULL DEFAULT '',
+        quote TEXT NOT NULL, charge TEXT, cost_nano_usd INTEGER NOT NULL DEFAULT 0,
+        sent TEXT NOT NULL DEFAULT '{}', received TEXT NOT NULL DEFAULT '{}',
+        truth TEXT NOT NULL DEFAULT '{}', notes TEXT NOT NULL DEFAULT '[]',
+        audio TEXT REFERENCES files (sha256), delivered TEXT REFERENCES files (sha256),
+        started_at TEXT NOT NULL, wall_s REAL);
+    CREATE UNIQUE INDEX takes_done_once ON takes (key) WHERE state = 'done';
+    CREATE INDEX takes_by_key ON takes (key, id);
+    CREATE TABLE files (
+        sha256 TEXT PRIMARY KEY, suffix TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+        arrived INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX files_under_way ON files (sha256) WHERE arrived = 0;
+    CREATE TABLE measurements (
+        take_id INTEGER NOT NULL REFERENCES takes, name TEXT NOT NULL, value ANY,
+        method TEXT NOT NULL, low REAL, high REAL, reason TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (take_id, name)) WITHOUT ROWID;
+    """,
+)
+
+
+class Place(NamedTuple):
+    """One place of a study's plan: a request for an engine, at its values of the axes."""
+
+    key: str
+    engine: str
+    round: str
+    at: Mapping[str, Any]
+    request: AnyRequest
+
+
+def place_of(row: sqlite3.Row) -> Place:
+    """A row of the plan as a place."""
+    return Place(
+        row["key"],
+        row["engine"],
+        row["round"],
+        json.loads(row["at"]),
+        request_from_json(json.loads(row["request"])),
+    )
+
+
+def take_of(row: sqlite3.Row) -> Take:
+    """A row of the takes as a take."""
+    return Take(
+        id=row["id"],
+        key=row["key"],
+        engine=row["engine"],
+        fingerprint=json.loads(row["fingerprint"]),
+        request=request_from_json(json.loads(row["request"])),
+        state=State(row["state"]),
+        reason=row["reason"],
+        idempotency_key=row["idempotency_key"],
+        remote_id=row["remote_id"],
+        quote=Quote.from_json(json.loads(row["quote"])),
+        charge=Charge.from_json(json.loads(row["charge"])) if row["charge"] else None,
+        sent=json.loads(row["sent"]),
+        received=json.loads(row["received"]),
+        truth=json.loads(row["truth"]),
+        notes=tuple(json.loads(row["notes"])),
+        audio=row["audio"] or "",
+        delivered=row["delivered"] or "",
+        started_at=row["started_at"],
+        wall_s=row["wall_s"],
+    )
+
+
+def is_paid(cost: Quote | Charge) -> bool:
+    """Whether money or credits are at stake."""
+    return cost.amount_usd > 0 or cost.credits > 0
+
+
+def nano(amount_usd: Decimal) -> int:
+    """An amount in billionths of a dollar, as the database counts."""
+    return int(amount_usd / NANO)
+
+
+def now() -> str:
+    """The time in UTC, to a millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
