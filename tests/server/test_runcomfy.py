@@ -154,6 +154,9 @@ def test_unknown_models_requests_paths_and_methods(api: Api) -> None:
     reply = api.http.delete("/v1/requests/none/cancel")
     refused(reply, 405, 405001)
     assert reply.headers["allow"] == "POST"
+    reply = api.http.put(T2A)
+    refused(reply, 405, 405001)
+    assert set(reply.headers["allow"].split(", ")) == {"GET", "POST"}
 
 
 def test_somebody_elses_request(api: Api) -> None:

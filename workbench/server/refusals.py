@@ -159,6 +159,10 @@ def speak_refusals(app: FastAPI) -> None:
         reason = _STATUS_REASON.get(error.status_code, Reason.INVALID)
         response = Refusal(reason, f"{error.detail}.".lower()).response(request.url.path)
         response.headers.update(error.headers or {})
+        known = request.app.openapi()["paths"].get(request.url.path)
+        if reason is Reason.NO_METHOD and known:
+            # The framework names only the methods of the first route on this path.
+            response.headers["Allow"] = ", ".join(method.upper() for method in known)
         return response
 
     @app.exception_handler(Exception)

@@ -293,8 +293,8 @@ for _model in MODELS.values():
     _add_model(_model)
 
 
-@router.api_route("/models/{model_id:path}", methods=["GET", "POST"], include_in_schema=False)
-async def no_model(model_id: str) -> None:
+@router.api_route("/models/{owner}/{name:path}", methods=["GET", "POST"], include_in_schema=False)
+async def no_model(owner: str, name: str) -> None:
     """Any other model."""
     raise Refusal(Reason.NO_MODEL, "there is no such model; GET /v1/models lists them.")
 
