@@ -302,7 +302,7 @@ def verify_tempo(
     >>> verify_tempo(evidence, 60.0)[0], verify_tempo(evidence, 100.0)[0]
     ('match', 'mismatch')
     """
-    _ratio(requested_bpm, 1.0)
+    _check_tempos(requested_bpm)
     score = evidence.phase_contrast(requested_bpm, tol_pct)
     if abs(score) < _UNDECIDED_BAND:
         return "undecided", score
@@ -358,6 +358,12 @@ def _alternatives(evidence: PulseEvidence, tempo_bpm: float) -> tuple[Alternativ
     )
 
 
+def _check_tempos(*tempos_bpm: float) -> None:
+    for tempo_bpm in tempos_bpm:
+        if not tempo_bpm > 0:
+            raise RequestError(f"a tempo is {tempo_bpm!r} BPM; it must be above zero.")
+
+
 def _log_prior(tempo_bpm: DoubleArray, prior: tuple[float, float]) -> DoubleArray:
     """Log of a log-normal prior, 0 at its centre."""
     centre_bpm, width_octaves = prior
@@ -387,10 +393,7 @@ def _octaves_of(tempo_bpm: float) -> DoubleArray:
 
 
 def _ratio(tempo_bpm: float, requested_bpm: float) -> float:
-    if not (tempo_bpm > 0 and requested_bpm > 0):
-        raise RequestError(
-            f"tempos are {tempo_bpm!r} and {requested_bpm!r} BPM; both must be above zero."
-        )
+    _check_tempos(tempo_bpm, requested_bpm)
     return tempo_bpm / requested_bpm
 
 

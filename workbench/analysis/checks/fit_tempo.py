@@ -1,47 +1,67 @@
-"""Fit the confidence of tempo estimates on programmed clips, and store the numbers.
+"""Fit the confidence of tempo estimates on damaged clips, and store the numbers.
 
-`python -m workbench.analysis.checks.fit_tempo [CLIPS]` renders 108 programmed clips (or as many
-as named), damages each four times, adds clips without pulse for an eighth of that number, fits
-the two logistic curves of `confidence` and rewrites `data/tempo_confidence.json`. The same seeds
-give the same material; a few minutes on one core.
+`python -m workbench.analysis.checks.fit_tempo [--programmed N] [FOLDER ...]` renders 108
+programmed clips, damages each four times, adds clips without pulse, an eighth of that number, and
+does the same to the clips of every folder that has a `manifest.json`. Programmed clips repeat
+their genre's patterns and are harder to place in an octave than recordings; where both are given
+each kind has half the weight. The two logistic curves of `confidence` are fitted and
+`data/tempo_confidence.json` rewritten. The same seeds give the same material; a few minutes.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
 
-from workbench.analysis.checks.material import TruthClip, damaged, pulseless_clip, sketch_clip
+from workbench.analysis.checks.material import (
+    TruthClip,
+    damaged,
+    folder_clips,
+    pulseless_clip,
+    sketch_clip,
+)
 from workbench.analysis.confidence import WEIGHTS_FILE, folded_signs, octave_signs
 from workbench.analysis.features import Features
 from workbench.analysis.pulse import DoubleArray, PulseEvidence
 from workbench.analysis.tempo import most_plausible, tempo_error_pct, tempo_folded_error_pct
 
-_CLIPS = 108
 _DAMAGES = 4
 _RIGHT_PCT = 4.0
 # Keeps slopes finite should the material be separable.
 _RIDGE = 1e-3
 
 
-def tuning_clips(count: int) -> Iterator[TruthClip]:
-    """Damaged programmed clips, each disturbed by the one before it, then pulseless ones."""
-    other = sketch_clip(count)
-    for seed in range(count):
-        clip = sketch_clip(seed)
-        for damage in range(_DAMAGES):
-            yield damaged(clip, other, _DAMAGES * seed + damage)
+def tuning_clips(clips: Iterable[TruthClip]) -> Iterator[TruthClip]:
+    """Each clip damaged four times and disturbed by the one before it, then pulseless clips.
+
+    Parameters
+    ----------
+    clips : iterable of TruthClip
+        With known tempo; the first one only disturbs the second.
+
+    Yields
+    ------
+    TruthClip
+    """
+    remaining = iter(clips)
+    other, damages = next(remaining), 0
+    for clip in remaining:
+        for _ in range(_DAMAGES):
+            yield damaged(clip, other, damages)
+            damages += 1
         other = clip
-    for seed in range(count * _DAMAGES // 8):
+    for seed in range(damages // 8):
         yield pulseless_clip(seed)
 
 
-def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_]) -> list[float]:
+def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_], weight: DoubleArray) -> list[float]:
     """Weights of the logistic curve that best tells right from wrong.
 
     Parameters
@@ -50,6 +70,8 @@ def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_]) -> list[float]:
         First column 1.
     right : np.ndarray, bool, shape (n,)
         Whether each answer was right.
+    weight : np.ndarray, float64, shape (n,)
+        How much each answer counts, > 0.
 
     Returns
     -------
@@ -59,24 +81,37 @@ def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_]) -> list[float]:
     Examples
     --------
     >>> signs = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
-    >>> intercept, slope = fit_curve(signs, np.array([False, True, False, True]))
+    >>> intercept, slope = fit_curve(signs, np.array([False, True, False, True]), np.ones(4))
     >>> slope > 0
     True
     """
     sides = np.where(right, 1.0, -1.0)
 
     def cost(weights: DoubleArray) -> float:
-        likelihood = np.mean(np.logaddexp(0, -sides * (signs @ weights)))
+        likelihood = np.average(np.logaddexp(0, -sides * (signs @ weights)), weights=weight)
         return float(likelihood + _RIDGE * np.sum(weights[1:] ** 2))
 
     fitted = scipy.optimize.minimize(cost, np.zeros(signs.shape[1]))
     return [round(float(weight), 4) for weight in fitted.x]
 
 
-def main(count: int) -> None:
-    """Make the material, fit both curves, store them."""
+def answers(clips: Iterable[TruthClip]) -> tuple[DoubleArray, DoubleArray]:
+    """The signs of each curve with, in the last column, whether the answer was right.
+
+    Parameters
+    ----------
+    clips : iterable of TruthClip
+        As `tuning_clips` gives them.
+
+    Returns
+    -------
+    folded : np.ndarray, float64, shape (n, 4)
+        A row per clip.
+    octave : np.ndarray, float64, shape (m, 3)
+        A row per clip that was right up to octaves.
+    """
     folded, octave = [], []
-    for clip in tuning_clips(count):
+    for clip in clips:
         evidence = PulseEvidence(Features(clip.samples, clip.rate_hz).onset_bands)
         tempo_bpm, margin = most_plausible(evidence)
         truth_bpm = clip.tempo_bpm
@@ -87,17 +122,32 @@ def main(count: int) -> None:
         if near and truth_bpm is not None:
             right = abs(tempo_error_pct(tempo_bpm, truth_bpm)) <= _RIGHT_PCT
             octave.append((*octave_signs(margin), right))
-    stored = {
+    return np.array(folded, dtype=np.float64), np.array(octave, dtype=np.float64)
+
+
+def main() -> None:
+    """Make the material, fit both curves, store them."""
+    parser = argparse.ArgumentParser(description="Fit the confidence of tempo estimates.")
+    parser.add_argument("folders", nargs="*", type=Path, help="folders with a manifest.json")
+    parser.add_argument("--programmed", type=int, default=108, help="programmed clips (108)")
+    asked = parser.parse_args()
+    kinds = [answers(tuning_clips(map(sketch_clip, range(asked.programmed + 1))))]
+    if asked.folders:
+        recorded = (clip for folder in asked.folders for clip in folder_clips(folder))
+        kinds.append(answers(tuning_clips(recorded)))
+    stored: dict[str, object] = {
         "made_by": "python -m workbench.analysis.checks.fit_tempo",
-        "programmed_clips": count,
-        "answers": len(folded),
+        "answers_on_programmed_clips": len(kinds[0][0]),
+        "answers_on_recordings": len(kinds[1][0]) if asked.folders else 0,
     }
-    for name, rows in (("folded", folded), ("octave", octave)):
-        table = np.array(rows, dtype=np.float64)
-        stored[name] = fit_curve(table[:, :-1], table[:, -1] > 0)
+    for place, name in enumerate(("folded", "octave")):
+        tables = [kind[place] for kind in kinds]
+        table = np.concatenate(tables)
+        weight = np.concatenate([np.full(len(one), 1 / len(one)) for one in tables])
+        stored[name] = fit_curve(table[:, :-1], table[:, -1] > 0, weight)
     WEIGHTS_FILE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{WEIGHTS_FILE.name}: {json.dumps(stored)}\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else _CLIPS)
+    main()

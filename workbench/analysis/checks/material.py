@@ -85,7 +85,7 @@ def damaged(clip: TruthClip, other: TruthClip, seed: int) -> TruthClip:
     Parameters
     ----------
     clip, other : TruthClip
-        Of one rate; `other` only serves to disturb.
+        `other` only serves to disturb; its rate is not looked at.
     seed : int
         Draws the damage.
 
@@ -104,7 +104,7 @@ def damaged(clip: TruthClip, other: TruthClip, seed: int) -> TruthClip:
     if kind == "noise":
         samples = samples + _at_level(_noise(generator, kept), samples, generator.uniform(-20, 15))
     elif kind == "other":
-        under = np.resize(other.samples, samples.shape).astype(np.float64)
+        under = np.resize(other.samples.mean(axis=0, dtype=np.float64), kept)
         samples = samples + _at_level(under, samples, generator.uniform(-12, 0))
     elif kind == "filter":
         corner_hz = 10 ** generator.uniform(2.3, 3.7)
