@@ -94,21 +94,19 @@ def align(
     """
     largest_lag = round(LARGEST_LAG_S * rate_hz)
     correlation = np.zeros(2 * largest_lag + 1)
-    source_energy = edited_energy = 0.0
     for start, stop in pieces(ranges, _BLOCK_SAMPLES):
-        block = source[:, start:stop]
         wide = read(edited, start - largest_lag, stop + largest_lag)
-        correlation += _valid_correlation(block, wide)
-        source_energy += _energy(block)
-        edited_energy += _energy(wide[:, largest_lag:-largest_lag])
-    if source_energy == 0 or edited_energy == 0:
-        return Alignment(0, 0.0, 1.0)
-    correlation /= np.sqrt(source_energy * edited_energy)
-    level_ratio = float(np.sqrt(edited_energy / source_energy))
-    best = int(np.argmax(np.abs(correlation)))
-    if abs(correlation[best]) < LEAST_CORRELATION:
-        best = largest_lag
-    return Alignment(best - largest_lag, float(correlation[best]), level_ratio)
+        correlation += _valid_correlation(source[:, start:stop], wide)
+    best = int(np.argmax(np.abs(correlation))) - largest_lag
+    source_energy = _energy(source, ranges, 0)
+    for lag in (best, 0):
+        edited_energy = _energy(edited, ranges, lag)
+        if source_energy == 0 or edited_energy == 0:
+            return Alignment(0, 0.0, 1.0)
+        strength = correlation[lag + largest_lag] / np.sqrt(source_energy * edited_energy)
+        if abs(strength) >= LEAST_CORRELATION:
+            break
+    return Alignment(lag, float(strength), float(np.sqrt(edited_energy / source_energy)))
 
 
 def pieces(ranges: Sequence[Range], longest: int) -> Iterator[Range]:
@@ -140,8 +138,9 @@ def read(samples: FloatArray, start: int, stop: int) -> FloatArray:
     return np.pad(inside, ((0, 0), (before, stop - start - before - inside.shape[1])))
 
 
-def _energy(block: FloatArray) -> float:
-    return float(np.sum(np.square(block, dtype=np.float64)))
+def _energy(samples: FloatArray, ranges: Sequence[Range], lag: int) -> float:
+    blocks = (read(samples, a + lag, b + lag) for a, b in pieces(ranges, _BLOCK_SAMPLES))
+    return float(sum(np.sum(np.square(block, dtype=np.float64)) for block in blocks))
 
 
 def _valid_correlation(block: FloatArray, wide: FloatArray) -> npt.NDArray[np.float64]:

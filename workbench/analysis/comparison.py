@@ -113,9 +113,10 @@ class Comparison:
     @property
     def snr_db(self) -> float:
         """Source over difference outside the spans, in dB; infinite when every sample is equal."""
-        if self.identical:
+        error = self.block_error.sum()
+        if self.identical or error == 0:
             return float("inf")
-        return float(10 * np.log10(self.block_energy.sum() / self.block_error.sum()))
+        return float(10 * np.log10(self.block_energy.sum() / error))
 
     @cached_property
     def frame_times_s(self) -> npt.NDArray[np.float64]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -302,10 +303,16 @@ def _same_seed_db(repeats: Sequence[tuple[Features, Features]]) -> list[float]:
     return [take_distance(first, second).aligned_mel_db for first, second in repeats]
 
 
+@cache
+def _pairs_of(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    return np.triu_indices(count, 1)
+
+
 def _pair_median(matrix: Matrix, drawn: npt.NDArray[np.intp]) -> float:
     """Median over pairs of different takes among those drawn; NaN if all are one take."""
+    first, second = _pairs_of(len(drawn))
     # A take drawn twice is paired with itself on the diagonal, whose NaN leaves it out.
-    values = matrix[np.ix_(drawn, drawn)][np.triu_indices(len(drawn), 1)]
+    values = matrix[drawn[first], drawn[second]]
     values = values[~np.isnan(values)]
     return float(np.median(values)) if len(values) else float("nan")
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.ndimage
 import scipy.signal
 import soundfile
 import soxr
@@ -36,7 +37,8 @@ from workbench.sketch import GENRES, RATE_HZ, Seam, inpaint, plan_from_words, re
 
 _CLIP_S = 24.0
 _FIRST_SEED = 90_000
-_PHASE_ROUNDS = 8
+# Set so that a rendering measures like that of a public neural vocoder: SNR under 1 dB, 3 dB mel.
+_WINDOW, _PHASE_SMOOTHNESS, _PHASE_RADIANS = 2048, 2.0, 2.5
 _EXPECTED: dict[str, KeptVerdict] = {
     "pasted back": "identical",
     "Ogg Vorbis": "same waveform",
@@ -98,14 +100,14 @@ def coded_copy(samples: FloatArray, rate_hz: int, container: str) -> FloatArray:
 
 
 def rendered_again(samples: FloatArray, seed: int = 0) -> FloatArray:
-    """The same music as another waveform: its spectrogram with phases by Griffin and Lim (1984).
+    """The same music as another waveform: its spectrogram with other phases.
 
     Parameters
     ----------
     samples : np.ndarray, float32, shape (channels, n)
         A clip at 22 050 Hz.
     seed : int
-        Of the first phases.
+        Of the phases.
 
     Returns
     -------
@@ -118,17 +120,14 @@ def rendered_again(samples: FloatArray, seed: int = 0) -> FloatArray:
     >>> rendered_again(tone).shape
     (1, 22050)
     """
-    transform = scipy.signal.ShortTimeFFT(
-        scipy.signal.windows.hann(2048, sym=False), hop=512, fs=FEATURE_RATE_HZ
-    )
-    length = samples.shape[1]
-    size = np.abs(transform.stft(samples.astype(np.float64)))
-    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, size.shape)
-    for _ in range(_PHASE_ROUNDS):
-        sound = transform.istft(size * np.exp(1j * phases), k1=length)
-        phases = np.angle(transform.stft(sound))
-    sound = transform.istft(size * np.exp(1j * phases), k1=length)
-    return sound.astype(np.float32)
+    _, _, spectrum = scipy.signal.stft(samples, nperseg=_WINDOW, noverlap=_WINDOW * 3 // 4)
+    noise = np.random.default_rng(seed).standard_normal(spectrum.shape[1:], dtype=np.float32)
+    # Phases that wander slowly from bin to bin and frame to frame leave the sizes as they are.
+    wander = scipy.ndimage.gaussian_filter(noise, _PHASE_SMOOTHNESS)
+    turned = spectrum * np.exp(1j * (_PHASE_RADIANS / wander.std()) * wander)
+    _, sound = scipy.signal.istft(turned, nperseg=_WINDOW, noverlap=_WINDOW * 3 // 4)
+    again: FloatArray = sound[:, : samples.shape[1]].astype(np.float32)
+    return again
 
 
 def programmed_edits(count: int) -> Iterator[Edit]:
