@@ -146,3 +146,29 @@ def test_a_connection_never_made_is_busy_not_unknown(far: Far, settings: Setting
     result = outcome(engine)
     assert type(result) is EngineBusy
     assert "cannot be reached" in str(result)
+
+
+def test_an_intent_of_an_earlier_run_is_not_sent_again(far: Far, settings: Settings) -> None:
+    far.next_fails("price", *[answers(500)] * 99)
+    result = outcome(runcomfy_base(settings), intended=True)
+    assert isinstance(result, OutcomeUnknown)
+    assert far.calls == []
+
+
+@pytest.mark.parametrize(
+    "fault", [answers(402), answers(401), answers(400)], ids=["no funds", "no token", "invalid"]
+)
+def test_an_intent_of_an_earlier_run_stays_in_doubt(
+    fault: Fault, far: Far, settings: Settings
+) -> None:
+    far.next_fails("sky-submit", fault)
+    assert isinstance(outcome(skystudio_custom(settings), intended=True), OutcomeUnknown)
+    assert delivered(skystudio_custom(settings), intended=True).audio
+
+
+def test_what_was_surely_refused_may_be_sent_after_all(far: Far, settings: Settings) -> None:
+    engine = runcomfy_base(replace(settings, limits=replace(settings.limits, retry_s=0.1)))
+    far.next_fails("submit", *[answers(429, Retry_After="0.2")] * 2)
+    assert type(outcome(engine)) is EngineBusy
+    assert delivered(engine, intended=True).audio
+    assert len(far.jobs) == 1

@@ -117,25 +117,13 @@ class HostedEngine:
 
     def _submit(self, attempt: Attempt, pause: Pause) -> str:
         """Submit and write the id down; a slot is taken when this returns."""
-        order = self._prepare(attempt)
-        doubts: list[EngineError] = []
+        doubts = self._doubts_of(attempt)
         self._surely_refused.discard(attempt.idempotency_key)
-
-        def once() -> str:
-            self._pace.enter(pause)
-            try:
-                return self._far.submit(order, attempt.idempotency_key)
-            except BaseException as error:
-                self._pace.leave()
-                if isinstance(error, Unsure | Unexpected):
-                    doubts.append(error)
-                raise
-
         try:
-            job_id = self._wire.repeat(once, pause, worth=self._may_repeat, stop=self._waited_out)
-        except (EngineError, Cancelled) as error:
+            job_id = self._send(attempt, doubts, pause)
+        except Exception as error:
             if doubts:
-                raise self._unknown(attempt, order, doubts[0]) from error
+                raise self._unknown(attempt, doubts[0]) from error
             self._surely_refused.add(attempt.idempotency_key)
             raise
         try:
@@ -149,24 +137,50 @@ class HostedEngine:
             ) from error
         return job_id
 
-    def _prepare(self, attempt: Attempt) -> Order:
+    def _doubts_of(self, attempt: Attempt) -> list[Exception]:
+        """Why the work may exist already, from an earlier run.
+
+        Raises
+        ------
+        OutcomeUnknown
+            If it may, and finding out would mean paying again.
+        """
+        if not attempt.intended or attempt.idempotency_key in self._surely_refused:
+            return []
+        doubt = EngineBusy("the run that sent it broke off", self.name)
+        if not self._far.submit_repeats:
+            raise self._unknown(attempt, doubt)
+        return [doubt]
+
+    def _send(self, attempt: Attempt, doubts: list[Exception], pause: Pause) -> str:
+        """Prepare, write the intent down, submit; `doubts` gets every try that may have worked."""
+        order = self._prepare(attempt, pause)
+
+        def once() -> str:
+            self._pace.enter(pause)
+            try:
+                return self._far.submit(order, attempt.idempotency_key)
+            except BaseException as error:
+                self._pace.leave()
+                sure = isinstance(error, EngineError) and not isinstance(error, Unsure | Unexpected)
+                if not sure and isinstance(error, Exception):
+                    doubts.append(error)
+                raise
+
+        return self._wire.repeat(once, pause, worth=self._may_repeat, stop=self._waited_out)
+
+    def _prepare(self, attempt: Attempt, pause: Pause) -> Order:
         """All that can be refused without paying, then the intent on disk."""
         try:
             self._far.check(attempt.request)
             order = self._far.order(attempt.request, whole=True)
         except (RequestError, AudioError, OSError) as error:
             raise EngineRefused(str(error), self.name) from None
-        self._far.quote(attempt.request)  # a price that cannot be read stops us here
         self._wire.service.need_token()
-        if attempt.intended and not self._may_submit_again(attempt):
-            raise self._unknown(attempt, order, EngineBusy("the run that sent it broke off"))
+        self._far.quote(attempt.request, pause)  # a price that cannot be read stops us here
         attempt.stop_if_cancelled()
         attempt.intend({"model": order.model, "input": order.record})
         return order
-
-    def _may_submit_again(self, attempt: Attempt) -> bool:
-        """Whether an attempt that was about to be submitted before may be submitted now."""
-        return self._far.submit_repeats or attempt.idempotency_key in self._surely_refused
 
     def _may_repeat(self, error: BaseException) -> bool:
         surely_not_done = isinstance(error, EngineBusy) and not isinstance(error, Unsure)
@@ -176,10 +190,11 @@ class HostedEngine:
         # Only the waits count: time spent waiting for a slot is no fault of the service.
         return state.idle_for >= self._limits.retry_s
 
-    def _unknown(self, attempt: Attempt, order: Order, doubt: EngineError) -> OutcomeUnknown:
+    def _unknown(self, attempt: Attempt, doubt: Exception) -> OutcomeUnknown:
         now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        model = self._far.order(attempt.request, whole=False).model
         return OutcomeUnknown(
-            f"a paid call for {order.model} left until {now} UTC and no usable answer came "
+            f"a paid call for {model} left before {now} UTC and no usable answer came "
             f"({str(doubt).rstrip('.')}): the job may exist and be billed. {self._far.how_to_look}"
             f" Our key was {attempt.idempotency_key}, the seed {attempt.request.seed}.",
             self.name,

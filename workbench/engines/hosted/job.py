@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -109,7 +110,7 @@ class FarSide(Protocol):
     def check(self, request: AnyRequest) -> None:
         """Raise `RequestError` if the service cannot serve it."""
 
-    def quote(self, request: AnyRequest) -> Quote:
+    def quote(self, request: AnyRequest, pause: Pause = time.sleep) -> Quote:
         """What it will cost at most."""
 
     def seconds(self, request: AnyRequest) -> float:

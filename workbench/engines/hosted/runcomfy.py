@@ -130,9 +130,9 @@ def audio_links(output: object) -> list[str]:
 def _links(data: object) -> Iterator[str]:
     if isinstance(data, str) and data.startswith(("https://", "http://")):
         yield data
-    children = data.values() if isinstance(data, Mapping) else data
-    if isinstance(children, list) or isinstance(data, Mapping):
-        for child in children:  # type: ignore[attr-defined]
+    children = list(data.values()) if isinstance(data, Mapping) else data
+    if isinstance(children, list):
+        for child in children:
             yield from _links(child)
 
 
@@ -193,20 +193,20 @@ class RunComfy:
             raise RequestError(f"{self.engine} cannot {request.kind}: use runcomfy-base.")
         return self._models[request.kind]
 
-    def quote(self, request: AnyRequest) -> Quote:
+    def quote(self, request: AnyRequest, pause: Pause = time.sleep) -> Quote:
         """Seconds at the live price, which is kept for a minute."""
         seconds = self.seconds(request)
-        price = self._price(self._model(request))
+        price = self._price(self._model(request), pause)
         return Quote(
             amount_usd=usd(Decimal(str(seconds)) * price.usd_per_s),
             basis=f"{seconds:g} s at {price.usd_per_s} USD/s, {price.model}",
         )
 
-    def _price(self, model: str) -> Price:
+    def _price(self, model: str, pause: Pause) -> Price:
         with self._pricing:  # one thread asks, the others take its answer
             read_at, price = self._prices.get(model, (-math.inf, None))
             if price is None or time.monotonic() - read_at > _PRICE_KEPT_S:
-                price = read_price(self.wire, model)
+                price = read_price(self.wire, model, pause)
                 self._prices[model] = (time.monotonic(), price)
             return price
 

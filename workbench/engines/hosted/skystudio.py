@@ -7,6 +7,7 @@ wrote comes back as ``compiled_input`` and is kept. One credit pays for one seco
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -79,7 +80,7 @@ class SkyStudio:
             )
         self.order(request, whole=False)
 
-    def quote(self, request: AnyRequest) -> Quote:
+    def quote(self, request: AnyRequest, pause: Pause = time.sleep) -> Quote:
         """One credit per second, and dollars where the price of a credit is known."""
         credits = Decimal(str(self.seconds(request))) * CREDITS_PER_S
         return Quote(
