@@ -1,7 +1,7 @@
 """A source and its edit, laid on each other: waveform and frames compared over the whole length.
 
 What `untouched` reads its verdicts and edges from. Everything is streamed, ten seconds at a time,
-so clips may be memory maps; of an hour about 200 MB are kept.
+so clips may be memory maps; of an hour about 300 MB are kept.
 
 Conventions: arrays are (channels, n) at one rate; a span is (start_s, end_s) in seconds of the
 source; a margin of 0.1 s around each edge belongs to neither side; frames are those of `likeness`.

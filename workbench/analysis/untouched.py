@@ -6,7 +6,7 @@ or change it. `audit_untouched` tells these apart outside the span, `edit_extent
 the change really begins and ends, `splice_back` repairs an edit by putting the source back.
 
 Conventions: `source` and `edited` are float arrays of shape (channels, n) at one rate. They may be
-memory maps: they are read ten seconds at a time, and of an hour 200 MB are kept. A span is
+memory maps: they are read ten seconds at a time, and of an hour 300 MB are kept. A span is
 (start_s, end_s) in seconds of the source. A margin of 0.1 s around each edge belongs to neither
 side. A mono clip beside one with more channels counts as the same signal in each of them.
 
