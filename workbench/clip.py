@@ -57,6 +57,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_duration_s(path: Path) -> float:
+    """Length of an audio file in seconds, by its header alone.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    AudioError
+        If it is no audio file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    try:
+        return float(sf.info(path).duration)
+    except sf.LibsndfileError:
+        raise AudioError(f"{path.name} is no audio file that can be read.") from None
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """Audio with its rate.

@@ -184,7 +184,7 @@ def _asked_duration_s(request: AnyRequest | None) -> float | None:
     if request is None or not request.source.path:
         return None
     try:
-        source_s = request.source.read().duration_s
+        source_s = request.source.duration_s
     except (AudioError, FileNotFoundError):
         return None
     added_s = request.before_s + request.after_s if isinstance(request, Outpaint) else 0.0

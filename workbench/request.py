@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from workbench.clip import Clip, file_sha256
+from workbench.clip import Clip, file_duration_s, file_sha256
 from workbench.errors import AudioError, RequestError
 from workbench.value import Json, Value, digest
 from workbench.words import (
@@ -91,6 +91,21 @@ class Source(Value):
     def digest(self) -> str:
         """The content's digest for a file, else the address's."""
         return self.sha256 or digest(self.url)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of a file in seconds, by its header.
+
+        Raises
+        ------
+        AudioError
+            If it is an address or no audio file.
+        FileNotFoundError
+            If the file is gone.
+        """
+        if self.url:
+            raise AudioError("how long the audio at an address is, is not known here.")
+        return file_duration_s(Path(self.path))
 
     def read(self) -> Clip:
         """The source as a clip.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from workbench.errors import RequestError
 
-_TEMPO = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*-?\s*bpm\b", re.IGNORECASE)
+TEMPO_IN_TAG = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d+)?)\s*-?\s*bpm\b", re.IGNORECASE)
 _MARKER = re.compile(r"^\s*\[([^\[\]\n]{1,60})\]\s*$")
 _INSTRUMENTAL = {"inst", "instrumental"}
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -64,7 +64,7 @@ def tempo_in_tags(text: str) -> float | None:
     >>> tempo_in_tags("rhodes piano, 75 BPM"), tempo_in_tags("house, 124bpm"), tempo_in_tags("jazz")
     (75.0, 124.0, None)
     """
-    found = {float(number) for number in _TEMPO.findall(text)}
+    found = {float(number) for number in TEMPO_IN_TAG.findall(text)}
     if len(found) > 1:
         raise RequestError(f"the tags name {len(found)} tempi ({sorted(found)}): keep one.")
     return found.pop() if found else None
@@ -78,7 +78,7 @@ def without_tempo(tags: Sequence[str]) -> tuple[str, ...]:
     >>> without_tempo(("jazz", "75 BPM"))
     ('jazz',)
     """
-    return tuple(tag for tag in tags if not _TEMPO.fullmatch(tag))
+    return tuple(tag for tag in tags if not TEMPO_IN_TAG.fullmatch(tag))
 
 
 class Section(NamedTuple):

@@ -12,10 +12,11 @@ from scipy.signal import butter, sosfilt, stft
 from workbench.sketch import GENRES, Plan, Truth, render
 from workbench.sketch.genre import Genre
 from workbench.sketch.moods import MOODS, moved
-from workbench.sketch.plan import PITCH_NAMES, SCALES
+from workbench.sketch.plan import SCALES
 from workbench.sketch.score import compose
 from workbench.sketch.synth import perform
 from workbench.sketch.voices import VOICES, note
+from workbench.words import PITCH_NAMES
 
 PlanMaker = Callable[..., Plan]
 FRAME_RATE_HZ = 48000 / 256

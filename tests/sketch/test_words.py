@@ -112,8 +112,8 @@ def test_hostile_tags_are_only_text(text: str) -> None:
     [
         ("A minor", "A minor"),
         ("f# Major", "F# major"),
-        ("Bb", "A# major"),
-        ("Ebm", "D# minor"),
+        ("Bb", "Bb major"),
+        ("Ebm", "Eb minor"),
         ("C♯ min", "C# minor"),
         ("g flat major", "F# major"),
         ("Cb major", "B major"),

@@ -20,7 +20,15 @@ from workbench.clip import Clip, Samples
 from workbench.cost import Charge, Quote, usd
 from workbench.engines.base import Attempt, Delivery, Outcome
 from workbench.errors import RequestError
-from workbench.request import SEED_MAX, AnyRequest, Inpaint, Outpaint, Request, carry
+from workbench.request import (
+    DURATION_MAX_S,
+    SEED_MAX,
+    AnyRequest,
+    Inpaint,
+    Outpaint,
+    Request,
+    carry,
+)
 from workbench.value import Json
 from workbench.words import parse_tags
 
@@ -73,8 +81,11 @@ class SketchEngine:
         if unknown:
             hint = f"it knows {sorted(known)}" if known else "it has none for text to audio"
             raise RequestError(f"sketch has no option {', '.join(unknown)}: {hint}.")
+        _seam(request.options)
         if isinstance(request, Request) and request.duration_s < DURATION_MIN_S:
             raise RequestError(f"sketch renders {DURATION_MIN_S:g} s or more: raise duration_s.")
+        if _rendered_s(request) > DURATION_MAX_S:
+            raise RequestError(f"sketch renders at most {DURATION_MAX_S:g} s: ask for less.")
 
     def quote(self, request: AnyRequest) -> Quote:
         """Seconds of computing at the hourly price, at a cautious speed."""
@@ -122,7 +133,7 @@ def _rendered_s(request: AnyRequest) -> float:
         return request.duration_s
     if isinstance(request, Outpaint):
         return request.before_s + request.after_s
-    start, end = request.span.resolve(request.source.read().duration_s)
+    start, end = request.span.resolve(request.source.duration_s)
     return end - start
 
 

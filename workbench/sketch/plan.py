@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.sketch.genres import GENRES
-
-PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+from workbench.words import KeyName
 
 SCALES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
@@ -78,7 +77,7 @@ class Plan:
     @property
     def key(self) -> str:
         """Tonic and mode in words."""
-        return f"{PITCH_NAMES[self.tonic]} {self.mode}"
+        return str(KeyName(self.tonic, self.mode))
 
     @property
     def beat_s(self) -> float:

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from workbench.errors import RequestError
 from workbench.sketch.genre import Genre
 from workbench.sketch.genres import GENRES
 from workbench.sketch.moods import MOODS
-from workbench.sketch.plan import DURATION_RANGE_S, PITCH_NAMES, TEMPO_RANGE_BPM, Plan
+from workbench.sketch.plan import DURATION_RANGE_S, TEMPO_RANGE_BPM, Plan
+from workbench.words import TEMPO_IN_TAG, KeyName, parse_key
 
 FALLBACK_GENRE = "pop"
 
@@ -29,8 +31,6 @@ _SILENT_WORDS = frozenset(
         "music song track beat beats style vibe feel only bpm and with a the of in",
     )
 )
-_BPM = re.compile(r"(\d+(?:\.\d+)?)\s*bpm")
-_KEY = re.compile(r"\s*([a-g])\s*([#b♯♭]|sharp|flat)?\s*[- ]?\s*(major|minor|maj|min|m)?\s*")
 _SECTION_WORDS = ("pre-chorus", *FORM, "hook", "refrain", "drop", "build", "breakdown", "solo",
                   "interlude", "inst")  # fmt: skip
 _WEIGHTS = {"intro": 0.5, "outro": 0.5, "bridge": 0.75, "pre-chorus": 0.5, "build": 0.5,
@@ -70,10 +70,10 @@ def _understand(tags: Iterable[str]) -> tuple[list[str], list[str], float | None
     notes: list[str] = []
     for tag in dict.fromkeys(tag.strip() for tag in tags):
         folded = re.sub(r"\s+", " ", tag.casefold())
-        tempo = _BPM.search(folded)
+        tempo = TEMPO_IN_TAG.search(folded)
         if tempo:
             tempo_bpm = tempo_bpm or float(tempo[1])
-            folded = _BPM.sub("", folded)
+            folded = TEMPO_IN_TAG.sub("", folded)
         found, rest = _known_in(folded)
         genres += [name for kind, name in found if kind == "genre"]
         for name in (name for kind, name in found if kind == "mood"):
@@ -103,17 +103,14 @@ def _key(
     asked: str | None, genre: Genre, moods: Sequence[str], seed: int
 ) -> tuple[int, str, list[str]]:
     mode = "minor" if "dark" in moods else "major" if "bright" in moods else genre.mode
-    match = _KEY.fullmatch(asked.casefold()) if asked else None
-    if match:
-        bend = {"#": 1, "♯": 1, "sharp": 1, "b": -1, "♭": -1, "flat": -1}.get(match[2] or "", 0)
-        tonic = (PITCH_NAMES.index(match[1].upper()) + bend) % 12
-        if match[3]:
-            return tonic, "major" if match[3] in ("major", "maj") else "minor", []
-        # By custom a bare letter names a major key.
-        return tonic, "major", []
+    try:
+        if asked:
+            return *parse_key(asked), []
+        why = "key not asked"
+    except RequestError:
+        why = f"key '{asked}' is not understood"
     tonic = int(np.random.Generator(np.random.PCG64([seed % 2**64, 12])).integers(12))
-    why = f"key '{asked}' is not understood" if asked else "key not asked"
-    return tonic, mode, [f"{why}: {PITCH_NAMES[tonic]} {mode}, drawn by the seed"]
+    return tonic, mode, [f"{why}: {KeyName(tonic, mode)}, drawn by the seed"]
 
 
 def _meter(asked: int | None, genre: Genre, moods: Sequence[str]) -> tuple[int, list[str]]:
