@@ -38,7 +38,7 @@ from workbench.words import KeyName, parse_key
 
 TUNED_GENRES, SCORED_GENRES = list(GENRES)[::2], list(GENRES)[1::2]
 _CLIP_S = 30.0
-_FIRST_SEED = 50_000
+_FIRST_SEED = 70_000
 _DETUNED_SEMITONES = 0.35
 _MARGIN_BINS = (0.02, 0.1, 0.2, 2.0)
 
