@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from tests.hosted.conftest import KEY_UUID, WISH, settings_for
+from workbench.engines import engine
 from workbench.engines.base import Attempt, Event
-from workbench.engines.hosted import ENGINES
 
 
 def main(base: str, folder: str, name: str) -> None:
@@ -27,8 +27,8 @@ def main(base: str, folder: str, name: str) -> None:
             file.flush()
             os.fsync(file.fileno())
 
-    engine = ENGINES[name](settings_for(base, Path(folder)))
-    list(engine.generate([Attempt(WISH, KEY_UUID, tell=tell)]))
+    made = engine(name, settings=settings_for(base, Path(folder)))
+    list(made.generate([Attempt(WISH, KEY_UUID, tell=tell)]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.hosted.far import Far, running_far
-from workbench.engines.base import Attempt, Delivery, Event
+from workbench.engines.base import Attempt, Delivery, Engine, Event
 from workbench.engines.hosted import (
     HostedEngine,
     Limits,
@@ -50,12 +50,12 @@ def attempt(
     return Attempt(request, KEY_UUID, remote_id, intended, tell, is_cancelled)
 
 
-def outcome(engine: HostedEngine, *args: Any, **named: Any) -> Any:
+def outcome(engine: Engine, *args: Any, **named: Any) -> Any:
     """What became of one attempt."""
     return next(iter(engine.generate([attempt(*args, **named)])))[1]
 
 
-def delivered(engine: HostedEngine, *args: Any, **named: Any) -> Delivery:
+def delivered(engine: Engine, *args: Any, **named: Any) -> Delivery:
     """What was delivered for one attempt, which must succeed."""
     result = outcome(engine, *args, **named)
     assert isinstance(result, Delivery), repr(result)

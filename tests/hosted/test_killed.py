@@ -14,7 +14,7 @@ import pytest
 
 from tests.hosted.conftest import delivered, outcome, settings_for, submits
 from tests.hosted.far import RESET, Far, Fault, Reply
-from workbench.engines.hosted import ENGINES
+from workbench.engines import engine
 from workbench.errors import OutcomeUnknown
 
 ROOT = Path(__file__).parents[2]
@@ -53,13 +53,13 @@ def test_killed_at(name: str, place: str, far: Far, tmp_path: Path) -> None:
     accepted = len(far.jobs)
     if place == "file":
         assert [path.suffix for path in (tmp_path / "files").iterdir()] == [".part"]
-    engine = ENGINES[name](settings_for(far.base, tmp_path))
+    made = engine(name, settings=settings_for(far.base, tmp_path))
     again = {"remote_id": on_disk.get("submitted"), "intended": "intent" in on_disk}
     if name == "runcomfy-base" and place.startswith("submit"):
         # Whether the far side acted cannot be known, so nothing is sent again.
-        assert isinstance(outcome(engine, **again), OutcomeUnknown)
+        assert isinstance(outcome(made, **again), OutcomeUnknown)
         assert (len(far.jobs), submits(far)) == (accepted, 1)
         return
-    assert delivered(engine, **again).audio
+    assert delivered(made, **again).audio
     assert len(far.jobs) == 1
     assert submits(far) == (2 if "submit" in place else 1)

@@ -13,8 +13,9 @@ import pytest
 
 from tests.hosted.conftest import attempt, delivered, outcome
 from workbench.clip import Clip
-from workbench.engines.base import Delivery
-from workbench.engines.hosted import ENGINES, HostedEngine, Settings
+from workbench.engines import engine
+from workbench.engines.base import Delivery, Engine
+from workbench.engines.hosted import Settings
 from workbench.engines.hosted.account import balance, catalogue, price
 from workbench.engines.hosted.faults import NoFunds, SignInNeeded
 from workbench.engines.hosted.login import Prompt, sign_in
@@ -32,6 +33,13 @@ from workbench.server import (
 from workbench.server import Limits as ServerLimits
 from workbench.server import Settings as ServerSettings
 
+NAMES = [
+    "runcomfy-base",
+    "runcomfy-1.5",
+    "runcomfy-elevenlabs",
+    "skystudio-simple",
+    "skystudio-custom",
+]
 WISH = Request(tags="house, 124 BPM", lyrics="[inst]", duration_s=10, seed=5)
 
 
@@ -65,14 +73,14 @@ def here(server: ServerSettings, tmp_path: Path) -> Iterator[Settings]:
 
 
 def test_five_engines_at_once_reconciled_to_the_cent(here: Settings) -> None:
-    engines = [make(here) for make in ENGINES.values()]
+    engines = [engine(name, settings=here) for name in NAMES]
     before = balance(here).amount
 
-    def one(engine: HostedEngine) -> tuple[Decimal, Delivery]:
-        return engine.quote(WISH).amount_usd, delivered(engine, WISH)
+    def one(made: Engine) -> tuple[Decimal, Delivery]:
+        return made.quote(WISH).amount_usd, delivered(made, WISH)
 
     with ThreadPoolExecutor(5) as pool:
-        made = dict(zip(ENGINES, pool.map(one, engines), strict=True))
+        made = dict(zip(NAMES, pool.map(one, engines), strict=True))
     for name, (quoted_usd, take) in made.items():
         assert isinstance(take.audio, Path)
         assert Clip.read(take.audio).duration_s == pytest.approx(10, abs=0.5)
@@ -90,19 +98,19 @@ def test_five_engines_at_once_reconciled_to_the_cent(here: Settings) -> None:
 
 
 def test_edits_with_a_local_source(here: Settings, tmp_path: Path) -> None:
-    engine = ENGINES["runcomfy-base"](here)
-    source = delivered(engine, WISH).audio
+    hosted = engine("runcomfy-base", settings=here)
+    source = delivered(hosted, WISH).audio
     assert isinstance(source, Path)
     inpaint = Inpaint(tags=WISH.tags, lyrics="[inst]", source=source, span=Span(end_s=5))
-    engine.check(inpaint)
+    hosted.check(inpaint)
     for edit, duration_s in (
         (inpaint, 10),
         (Outpaint(tags=WISH.tags, lyrics="[inst]", source=source, before_s=2, after_s=3), 15),
     ):
-        made = delivered(engine, edit)
+        made = delivered(hosted, edit)
         assert isinstance(made.audio, Path)
         assert Clip.read(made.audio).duration_s == pytest.approx(duration_s, abs=0.5)
-        assert made.charge.amount_usd == engine.quote(edit).amount_usd
+        assert made.charge.amount_usd == hosted.quote(edit).amount_usd
 
 
 def test_account(here: Settings) -> None:
@@ -131,13 +139,13 @@ def test_no_funds_and_a_wrong_or_revoked_key(
     poor = settings_at(base, tmp_path, make_key(server.folder, "poor"))
     wrong = settings_at(base, tmp_path, "sk-wrong-key-123456")
     for name in ("runcomfy-base", "skystudio-custom"):
-        assert isinstance(outcome(ENGINES[name](poor), WISH), NoFunds)
-        assert isinstance(outcome(ENGINES[name](wrong), WISH), SignInNeeded)
-        assert delivered(ENGINES[name](here), WISH).audio
+        assert isinstance(outcome(engine(name, settings=poor), WISH), NoFunds)
+        assert isinstance(outcome(engine(name, settings=wrong), WISH), SignInNeeded)
+        assert delivered(engine(name, settings=here), WISH).audio
     for key in list_keys(server.folder):
         revoke_key(server.folder, key.id)
     for name in ("runcomfy-base", "skystudio-custom"):
-        assert isinstance(outcome(ENGINES[name](here), WISH), SignInNeeded)
+        assert isinstance(outcome(engine(name, settings=here), WISH), SignInNeeded)
 
 
 def test_a_key_revoked_mid_run_and_given_back_is_resumed(
@@ -146,7 +154,7 @@ def test_a_key_revoked_mid_run_and_given_back_is_resumed(
     server = replace(server, faults=Faults(job_s=0.5))
     token = make_key(server.folder, "tests", balance_usd=1)
     with running_server(server) as base:
-        engine = ENGINES["runcomfy-base"](settings_at(base, tmp_path, token))
+        hosted = engine("runcomfy-base", settings=settings_at(base, tmp_path, token))
         ids: list[str] = []
 
         def revoke(event: object) -> None:
@@ -155,7 +163,7 @@ def test_a_key_revoked_mid_run_and_given_back_is_resumed(
                 ids.append(data["remote_id"])
                 revoke_key(server.folder, list_keys(server.folder)[0].id)
 
-        result = next(iter(engine.generate([replace(attempt(WISH), tell=revoke)])))[1]
+        result = next(iter(hosted.generate([replace(attempt(WISH), tell=revoke)])))[1]
     assert type(result) is EngineBusy
     assert isinstance(result.__cause__, SignInNeeded)
     assert ids[0] in str(result)
@@ -164,15 +172,17 @@ def test_a_key_revoked_mid_run_and_given_back_is_resumed(
 def test_an_expired_link_is_asked_for_again(server: ServerSettings, tmp_path: Path) -> None:
     server = replace(server, limits=ServerLimits(link_s=1.5))
     with running_server(server) as base:
-        engine = ENGINES["skystudio-custom"](settings_at(base, tmp_path, "sk-any-key-123456"))
+        hosted = engine(
+            "skystudio-custom", settings=settings_at(base, tmp_path, "sk-any-key-123456")
+        )
         ids: list[str] = []
 
         def tell(event: object) -> None:
             ids.append(getattr(event, "data", {}).get("remote_id", ""))
 
-        next(iter(engine.generate([replace(attempt(WISH), tell=tell)])))
+        next(iter(hosted.generate([replace(attempt(WISH), tell=tell)])))
         threading.Event().wait(1.6)
-        assert delivered(engine, WISH, remote_id=ids[1]).audio
+        assert delivered(hosted, WISH, remote_id=ids[1]).audio
 
 
 def test_limits_of_the_server_only_slow_us_down(server: ServerSettings, tmp_path: Path) -> None:
@@ -184,7 +194,7 @@ def test_limits_of_the_server_only_slow_us_down(server: ServerSettings, tmp_path
     wishes = [WISH.but(seed=seed) for seed in range(6)]
     with running_server(server) as base:
         here = replace(settings_at(base, tmp_path, "sk-any-key-123456"), concurrency=6)
-        engine = ENGINES["runcomfy-base"](here)
+        hosted = engine("runcomfy-base", settings=here)
         with ThreadPoolExecutor(6) as pool:
-            made = list(pool.map(lambda wish: delivered(engine, wish), wishes))
+            made = list(pool.map(lambda wish: delivered(hosted, wish), wishes))
     assert len({take.received["request_id"] for take in made}) == 6

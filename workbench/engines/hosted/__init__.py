@@ -10,24 +10,12 @@ that cannot pay twice, and once a service has named a job it is followed by that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from workbench.engines.hosted.engine import HostedEngine
 from workbench.engines.hosted.runcomfy import runcomfy_1_5, runcomfy_base, runcomfy_elevenlabs
 from workbench.engines.hosted.settings import Limits, Settings
 from workbench.engines.hosted.skystudio import skystudio_custom, skystudio_simple
 
-# Every hosted engine by its name.
-ENGINES: Mapping[str, Callable[[Settings | None], HostedEngine]] = {
-    "runcomfy-base": runcomfy_base,
-    "runcomfy-1.5": runcomfy_1_5,
-    "runcomfy-elevenlabs": runcomfy_elevenlabs,
-    "skystudio-simple": skystudio_simple,
-    "skystudio-custom": skystudio_custom,
-}
-
 __all__ = [
-    "ENGINES",
     "HostedEngine",
     "Limits",
     "Settings",

@@ -32,7 +32,6 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from workbench.cost import Charge
 from workbench.engines.hosted.redact import quoted
 from workbench.errors import (
     EngineBusy,
@@ -80,11 +79,6 @@ class ServerFault(Unsure):
 
 class JobFailed(EngineFailed):
     """The job is over and there is no usable audio; `charge` is what it cost all the same."""
-
-    def __init__(self, message: str, engine: str = "", charge: Charge | None = None) -> None:
-        super().__init__(message, engine)
-        self.args = (message, engine, charge)
-        self.charge = charge or Charge()
 
 
 # Error codes that say more than the HTTP status, as the status they amount to.
