@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 
 class WorkbenchError(Exception):
@@ -72,7 +73,15 @@ class EngineBusy(EngineError):
 
 
 class EngineFailed(EngineError):
-    """The engine broke or returned something that is not audio."""
+    """The engine broke or returned something that is not audio.
+
+    `charge` is what it cost all the same (a `cost.Charge`), None if nothing.
+    """
+
+    def __init__(self, message: str, engine: str = "", charge: Any = None) -> None:
+        super().__init__(message, engine)
+        self.args = (message, engine, charge)
+        self.charge = charge
 
 
 class OutcomeUnknown(EngineError):

@@ -106,6 +106,15 @@ class Loop:
         Set from anywhere to cancel; what is done stays.
     found : int
         Places that need nothing, for the display.
+
+    Attributes
+    ----------
+    ended : dict
+        How many takes of this run ended in each state.
+    errors : dict
+        The first error of each kind.
+    stopped : str
+        Why the run ended early; empty if it did not.
     """
 
     def __init__(
@@ -123,6 +132,7 @@ class Loop:
         self.watch, self.stop, self.found = watch, stop, found
         self.jobs = list(jobs)
         self.ended: dict[State, int] = dict.fromkeys(State, 0)
+        self.errors: dict[type, EngineError | Cancelled] = {}
         self.stopped = ""
         self._lanes: list[_Lane] = []
         self._under_way: set[Job] = set()
@@ -176,8 +186,8 @@ class Loop:
             self.ledger.reserve(Quote(amount_usd=sum(quotes, Decimal(0))))
         except BudgetError as error:
             self._give_up(
-                f"the next round of {len(quotes)} takes may cost {error.needed_usd:f} USD and "
-                f"{error.left_usd:f} USD of the budget is left; raise the budget to go on"
+                f"the next round of {len(quotes)} takes may cost {error.needed_usd:.6f} USD and "
+                f"{error.left_usd:.6f} USD of the budget is left; raise the budget to go on"
             )
             return False
         self._admitted.add(round_)
@@ -275,14 +285,17 @@ class Loop:
         if isinstance(outcome, Delivery):
             self._keep(job, outcome)
             return
+        self.errors.setdefault(type(outcome), outcome)
         state = self._state_after(job, outcome)
+        charge = outcome.charge if isinstance(outcome, EngineFailed) else None
         if state is State.SUBMITTED:
             reason = f"{outcome} The job {self.store.take(job.take_id).remote_id} may still run."
             self.store.leave_open(job.take_id, reason)
         else:
-            self.store.end_take(job.take_id, state, str(outcome))
+            self.store.end_take(job.take_id, state, str(outcome), charge)
+        cost_usd = charge.amount_usd if charge else Decimal(0)
         still_counts = state in (State.UNKNOWN, State.SUBMITTED)
-        self.ledger.settle(job.quote, job.quote.amount_usd if still_counts else Decimal(0))
+        self.ledger.settle(job.quote, job.quote.amount_usd if still_counts else cost_usd)
         self.ended[state] += 1
 
     def _state_after(self, job: Job, error: EngineError | Cancelled) -> State:

@@ -69,7 +69,7 @@ def progress_bar() -> Iterator[Watch]:
             bar.n = now.found + now.made + now.failed
             failed = f", {now.failed} failed" if now.failed else ""
             bar.set_postfix_str(
-                f"{now.takes_per_min:.0f} takes/min, {now.spent_usd:f} USD{failed}", refresh=False
+                f"{now.takes_per_min:.0f} takes/min, {now.spent_usd:.6f} USD{failed}", refresh=False
             )
             bar.update(0)
 

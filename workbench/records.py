@@ -37,6 +37,7 @@ MIGRATIONS: tuple[str, ...] = (
         started_at TEXT NOT NULL, wall_s REAL);
     CREATE UNIQUE INDEX takes_done_once ON takes (key) WHERE state = 'done';
     CREATE INDEX takes_by_key ON takes (key, id);
+    CREATE INDEX takes_open ON takes (state) WHERE state IN ('started', 'submitted', 'unknown');
     CREATE TABLE files (
         sha256 TEXT PRIMARY KEY, suffix TEXT NOT NULL, size_bytes INTEGER NOT NULL,
         arrived INTEGER NOT NULL) WITHOUT ROWID;

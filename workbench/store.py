@@ -291,6 +291,15 @@ class Store:
             raise StoreError(f"there is no take {take_id} in {self.folder}.")
         return take_of(rows[0])
 
+    def takes_in(self, states: Iterable[State]) -> list[Take]:
+        """All takes of the store in these states, oldest first."""
+        wanted = [str(state) for state in states]
+        rows = self._db.rows(
+            "SELECT * FROM takes WHERE state IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (canonical_json(wanted),),
+        )
+        return [take_of(row) for row in rows]
+
     def intended(self, take_id: int) -> bool:
         """Whether an intent to send was written down for a take."""
         return bool(self._db.rows("SELECT intended FROM takes WHERE id = ?", (take_id,))[0][0])

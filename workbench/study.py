@@ -36,7 +36,11 @@ _OPEN = (State.STARTED, State.SUBMITTED)
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did. `missing` counts places that still have no take; `stopped` says why."""
+    """What a run did.
+
+    `missing` counts places that still have no take, and `stopped` says why; `errors` holds the
+    first error of each kind.
+    """
 
     found: int = 0
     made: int = 0
@@ -46,6 +50,7 @@ class Summary:
     stopped: str = ""
     spent_usd: Decimal = Decimal(0)
     wall_s: float = 0.0
+    errors: tuple[Exception, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -66,7 +71,7 @@ class Summary:
             else f"{self.made} takes generated, {self.found} found{faults}"
         )
         tail = f" Stopped: {self.stopped}." if self.stopped else ""
-        return f"{head}; {self.spent_usd:f} USD in all, {self.wall_s:.1f} s.{tail}"
+        return f"{head}; {self.spent_usd:.6f} USD in all, {self.wall_s:.1f} s.{tail}"
 
 
 class Study:
@@ -309,6 +314,7 @@ class Study:
             stopped=loop.stopped,
             spent_usd=self.store.spent_usd(self.name),
             wall_s=time.monotonic() - began,
+            errors=tuple(loop.errors.values()),
         )
 
 

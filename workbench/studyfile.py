@@ -5,6 +5,7 @@
     name: tempo-by-tags
     store: runs/tempo-by-tags        # beside the place the command is run from
     budget_usd: 2
+    loopback: true                   # hosted engines speak to a server of our own, on this machine
     engines:
       - sketch
       - {name: sketch, usd_per_hour: 0.1}
@@ -19,19 +20,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import field_validator
 
 from workbench.engines import engine
 from workbench.engines.base import Engine
-from workbench.errors import RequestError
+from workbench.errors import EngineUnavailable, RequestError
 from workbench.study import Study
 from workbench.sweep import Sweep
 from workbench.value import Value
+
+if TYPE_CHECKING:
+    from workbench.engines.hosted import Settings as HostedSettings
 
 
 class EngineChoice(Value):
@@ -41,9 +46,12 @@ class EngineChoice(Value):
 
     name: str
 
-    def make(self) -> Engine:
-        """The engine."""
-        return engine(self.name, **(self.model_extra or {}))
+    def make(self, loopback: str = "") -> Engine:
+        """The engine; a hosted one speaks to the server at `loopback` where that is given."""
+        options = dict(self.model_extra or {})
+        if loopback and self.name != "sketch":
+            options["settings"] = _loopback_settings(loopback)
+        return engine(self.name, **options)
 
 
 class StudyFile(Value):
@@ -56,6 +64,7 @@ class StudyFile(Value):
     engines: tuple[EngineChoice, ...] = (EngineChoice(name="sketch"),)
     store: str = ""
     budget_usd: str | int | float | None = None
+    loopback: bool = False
 
     @field_validator("engines", mode="before")
     @classmethod
@@ -89,12 +98,53 @@ class StudyFile(Value):
             raise RequestError(f"{path.name} holds no study: write name, base and axes.")
         return cls(**data)
 
-    def study(self, *, store: Path | None = None) -> Study:
-        """The study, ready to run; `store` overrides what the file says."""
-        sweep = Sweep(self.base, skip=self.skip, **self.axes)
+    @contextmanager
+    def study(self, *, store: Path | None = None) -> Iterator[Study]:
+        """The study, ready to run; `store` overrides what the file says.
+
+        Raises
+        ------
+        RequestError
+            If a part of it is impossible.
+        EngineUnavailable
+            If an engine cannot run here, or the server is asked for and not installed.
+        """
         folder = store or Path(self.store or f"runs/{self.name}")
-        engines = [choice.make() for choice in self.engines]
-        return Study(self.name, sweep, engines, store=folder, budget_usd=self.budget_usd)
+        sweep = Sweep(self.base, skip=self.skip, **self.axes)
+        with ExitStack() as stack:
+            base = stack.enter_context(_loopback_server(folder)) if self.loopback else ""
+            engines = [choice.make(base) for choice in self.engines]
+            made = Study(self.name, sweep, engines, store=folder, budget_usd=self.budget_usd)
+            yield stack.enter_context(made)
+
+
+@contextmanager
+def _loopback_server(folder: Path) -> Iterator[str]:
+    """Our own server over `sketch`, for as long as the study runs; gives its base address."""
+    try:
+        from workbench.server import Settings, running_server
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(
+            f"loopback needs our server ({error.name} is missing): pip install 'workbench[server]'."
+        ) from None
+    with running_server(Settings(engine=engine("sketch"), folder=folder / "server")) as base:
+        yield base
+
+
+def _loopback_settings(base: str) -> HostedSettings:
+    """The hosted engines' settings for our own open server: it takes any well-formed token."""
+    from workbench.engines.hosted import Settings as HostedSettings
+
+    return HostedSettings.from_env(
+        {
+            "RUNCOMFY_MODEL_API_BASE": f"{base}/v1",
+            "RUNCOMFY_SERVERLESS_API_BASE": f"{base}/prod/v2",
+            "RUNCOMFY_WEB_BASE": f"{base}/api/cli-auth",
+            "SKYSTUDIO_API_BASE": f"{base}/api/v1",
+            "RUNCOMFY_TOKEN": "loopback",
+            "SKYSTUDIO_API_KEY": "sk-loopback",
+        }
+    )
 
 
 def _values(values: Any) -> Any:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from workbench.cli import files, machine, notebooks, studies
+from workbench.cli import accounts, files, machine, notebooks, serving, studies
 
-__all__ = ["files", "machine", "notebooks", "studies"]
+__all__ = ["accounts", "files", "machine", "notebooks", "serving", "studies"]

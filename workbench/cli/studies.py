@@ -35,7 +35,9 @@ def generate(
     made.check(request)
     # The store keeps the intent before anything is sent, and the record of what came of it.
     with Study("generate", Sweep(request), [made], store=output_dir / ".workbench") as study:
-        study.run(retry=True)
+        summary = study.run(retry=True)
+        if summary.errors:
+            raise summary.errors[0]
         (take,) = study.takes()
         return _handed_over(study, take, output_dir)
 
@@ -138,7 +140,7 @@ def _quote_text(study: Study) -> str:
         refused = f", {row['refused']} it cannot serve" if row["refused"] else ""
         lines.append(
             f"{row['engine']}: {row['takes']} takes, {row['found']} found, "
-            f"{row['to_generate']} to generate{refused}; at most {row['quoted_usd']:f} USD"
+            f"{row['to_generate']} to generate{refused}; at most {row['quoted_usd']:.6f} USD"
             f"{credits_} ({row['basis']})"
         )
     return "\n".join(lines)

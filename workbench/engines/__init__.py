@@ -9,9 +9,24 @@ from typing import Any
 from workbench.engines.base import Engine
 from workbench.errors import RequestError
 
+_HOSTED = "workbench.engines.hosted"
 # Name -> module and what to call in it. The one list of engines.
 ENGINES: dict[str, tuple[str, str]] = {
     "sketch": ("workbench.engines.sketch", "SketchEngine"),
+    "runcomfy-base": (_HOSTED, "runcomfy_base"),
+    "runcomfy-1.5": (_HOSTED, "runcomfy_1_5"),
+    "runcomfy-elevenlabs": (_HOSTED, "runcomfy_elevenlabs"),
+    "skystudio-simple": (_HOSTED, "skystudio_simple"),
+    "skystudio-custom": (_HOSTED, "skystudio_custom"),
+}
+# A service's own name for a model -> the engine that serves it.
+MODELS: dict[str, str] = {
+    "acestep-ai/ace-step/text-to-audio": "runcomfy-base",
+    "acestep-ai/ace-step/audio-inpaint": "runcomfy-base",
+    "acestep-ai/ace-step/audio-outpaint": "runcomfy-base",
+    "acestep-ai/ace-step-1.5/text-to-audio": "runcomfy-1.5",
+    "elevenlabs/elevenlabs/music-generation": "runcomfy-elevenlabs",
+    "ace-step-1.5": "skystudio-custom",
 }
 
 
@@ -21,7 +36,7 @@ def engine(name: str, **options: Any) -> Engine:
     Parameters
     ----------
     name : str
-        One of `ENGINES`.
+        One of `ENGINES`, or a service's own name for a model (`MODELS`).
     **options
         What that engine takes, such as ``usd_per_hour``.
 
@@ -41,6 +56,7 @@ def engine(name: str, **options: Any) -> Engine:
     ...
     workbench.errors.RequestError: engine sketch does not take these options: speed.
     """
+    name = MODELS.get(name, name)
     if name not in ENGINES:
         raise RequestError(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}.")
     module, maker = ENGINES[name]
