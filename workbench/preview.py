@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
+import soundfile as sf
 import soxr
 
 from workbench.clip import Clip
+from workbench.errors import AudioError
 
 RATE_HZ = 24_000
-# libsndfile's compression level for 56 kbit/s constant rate at `RATE_HZ` mono.
+# libsndfile's compression level. Variable rate is cheaper to encode here than constant rate, a
+# quarter smaller, and its header states the exact length.
 _LEVEL = 0.7
-BYTES_PER_S = 7_000
+# What music takes at this level; noise takes less.
+BYTES_PER_S = 5_600
 
 
 def preview_mp3(clip: Clip, max_s: float) -> bytes:
-    """The first `max_s` seconds as mono MP3, about 7 kB a second.
+    """The first `max_s` seconds as mono MP3, about 5.6 kB a second.
 
     Parameters
     ----------
@@ -43,9 +48,26 @@ def preview_mp3(clip: Clip, max_s: float) -> bytes:
         mono[len(mono) - n :] *= np.linspace(1, 0, n, dtype=np.float32)
     file = io.BytesIO()
     Clip(np.clip(mono, -1, 1)[np.newaxis], RATE_HZ).encode(
-        file, ".mp3", compression_level=_LEVEL, bitrate_mode="CONSTANT"
+        file, ".mp3", compression_level=_LEVEL, bitrate_mode="VARIABLE"
     )
     return file.getvalue()
+
+
+def read_head(path: Path, max_s: float) -> Clip:
+    """A little more than the first `max_s` seconds of a file, so that a cut can be told.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded.
+    """
+    try:
+        with sf.SoundFile(path) as sound:
+            frames = round((max_s + 0.1) * sound.samplerate)
+            samples = sound.read(frames, dtype="float32", always_2d=True)
+            return Clip(samples.T, sound.samplerate)
+    except sf.LibsndfileError as error:
+        raise AudioError(f"{path.name} cannot be decoded: {error.error_string}") from None
 
 
 def data_uri(data: bytes, mime: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ COLUMNS: Mapping[str, str] = {
     "asked_key": "key asked for",
     "asked_duration_s": "length asked for; empty for edits [s]",
     "quoted_usd": "cost before [USD]",
+    "quoted_credits": "prepaid credits before",
     "charged_usd": "cost after [USD]; empty where nothing is known",
     "charged_credits": "prepaid credits used",
     "charge_source": "who says so: reported, measured or expected",
@@ -45,6 +46,19 @@ COLUMNS: Mapping[str, str] = {
     "audio": "digest of the working copy",
     "started_at": "when the take began (UTC)",
 }
+
+# Numbers even where no row has one yet; whole ones may be absent without turning into fractions.
+_WHOLE = ("take_id", "received_seed")
+_REAL = (
+    "asked_tempo_bpm",
+    "asked_duration_s",
+    "quoted_usd",
+    "quoted_credits",
+    "charged_usd",
+    "charged_credits",
+    "wall_s",
+    "truth_tempo_bpm",
+)
 
 # Axes that a column of their own shows already.
 _OWN_COLUMN = ("tags", "seed", "duration_s", "lyrics", "key", "tempo_bpm", "tempo_carrier")
@@ -83,19 +97,24 @@ def _frame(store: Store, name: str) -> pd.DataFrame:
     import pandas as pd
 
     places, measured = store.frame_rows(name)
-    frame = pd.DataFrame([_row(row) for row in places])
-    if frame.empty:
+    if not places:
         return pd.DataFrame(columns=list(COLUMNS))
-    if not measured:
-        return frame
+    frame = pd.DataFrame([_row(row) for row in places])
+    frame = frame.astype(dict.fromkeys(_REAL, "float64") | dict.fromkeys(_WHOLE, "Int64"))
+    return frame.join(_wide(measured), on="take_id") if measured else frame
+
+
+def _wide(measured: Sequence[sqlite3.Row]) -> pd.DataFrame:
+    """Measurements with a row per take: values under their names, reasons beside them."""
+    import pandas as pd
+
     long = pd.DataFrame([tuple(m) for m in measured], columns=list(measured[0].keys()))
-    values = long.pivot(index="take_id", columns="name", values="value").infer_objects()
-    reasons = long[long["reason"] != ""].pivot(index="take_id", columns="name", values="reason")
-    wide = values.join(reasons.add_suffix("_reason"))
+    values = long.pivot(index="take_id", columns="name", values="value")
     for column in values.columns:  # text stays text, all else is a number
-        if not values[column].map(lambda value: isinstance(value, str)).any():
-            wide[column] = pd.to_numeric(wide[column])
-    return frame.join(wide, on="take_id")
+        if pd.api.types.infer_dtype(values[column]) not in ("string", "mixed", "mixed-integer"):
+            values[column] = values[column].astype("float64")
+    reasons = long[long["reason"] != ""].pivot(index="take_id", columns="name", values="reason")
+    return values.infer_objects().join(reasons.add_suffix("_reason"))
 
 
 def _row(row: sqlite3.Row) -> dict[str, Any]:
@@ -130,11 +149,12 @@ def _outcome(row: sqlite3.Row) -> dict[str, Any]:
     truth = json.loads(row["truth"] or "{}")
     return {
         "quoted_usd": float(quote.get("amount_usd", 0)) if row["quote"] else None,
+        "quoted_credits": float(quote.get("credits", 0)) if row["quote"] else None,
         "charged_usd": float(charge.get("amount_usd", 0)) if row["charge"] else None,
         "charged_credits": float(charge.get("credits", 0)) if row["charge"] else None,
         "charge_source": charge.get("source", "reported") if row["charge"] else None,
         "wall_s": row["wall_s"],
-        "received_seed": received.get("seed"),
+        "received_seed": seed if isinstance(seed := received.get("seed"), int) else None,
         "truth_tempo_bpm": truth.get("tempo_bpm"),
         "truth_key": truth.get("key"),
         "notes": "; ".join(json.loads(row["notes"] or "[]")),

@@ -1,0 +1,218 @@
+"""The report's HTML: numbers, figures and players put into the template."""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from workbench import plots
+from workbench.errors import AudioError, StoreError
+from workbench.preview import BYTES_PER_S, data_uri, preview_mp3, read_head
+from workbench.report import numbers
+from workbench.store import Store
+from workbench.take import State
+
+# All previews together, so that a report can still be mailed.
+PREVIEWS_MAX_BYTES = 16_000_000
+PREVIEW_MAX_S = 20
+PREVIEW_MIN_S = 4
+
+# What a reader should know of each ruler: how it measures and how wrong it may be.
+RULERS: Mapping[str, tuple[str, str]] = {
+    "tempo_bpm": (
+        "pulse evidence over eight beat multiples on mel onset bands, refined on the Fourier size",
+        "octave errors are common to all music and shown as half or double; see the ruler check",
+    ),
+    "loudness_lufs": ("ITU-R BS.1770-4, gated", "within 0.1 LU of the generated test signals"),
+    "true_peak_dbtp": ("ITU-R BS.1770-4, oversampled", "+0.2 / -0.4 dB"),
+    "duration_s": ("decoded samples over rate", "exact for lossless files, 0.06 s for MP3"),
+    "lead_silence_s, tail_silence_s": (
+        "momentary loudness under max(-60 LUFS, integrated - 40 LU)",
+        "0.1 s, the hop of the momentary loudness",
+    ),
+}
+
+# Columns that a list of takes shows only where they differ between takes.
+_VARYING: Mapping[str, str] = {
+    "kind": "kind",
+    "lyrics": "lyrics",
+    "asked_key": "key asked",
+    "tempo_carrier": "tempo as",
+}
+
+
+def render(store: Store, name: str, takes: pd.DataFrame) -> str:
+    """The report of a study as HTML.
+
+    Parameters
+    ----------
+    store : Store
+        Where the audio lies.
+    name : str
+        The study.
+    takes : DataFrame
+        As `tables.table` gives it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("workbench"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "money": _money, "short": numbers.short}
+    done = takes[takes["state"] == State.DONE]
+    costs = numbers.costs(takes)
+    return environment.get_template("report.html.j2").render(
+        name=name,
+        answer=numbers.answer(takes),
+        facts=numbers.facts(takes),
+        engines=numbers.groups(takes, ["engine"]),
+        groups=numbers.groups(takes),
+        figures=_figures(takes),
+        costs=costs,
+        costs_total=numbers.costs_total(costs, store.spent_usd(name)),
+        asked_delivered=numbers.asked_delivered(takes),
+        faults=numbers.faults(takes),
+        notes=numbers.notes(done),
+        varying=_varying(done),
+        takes=_take_lists(store, done),
+        rulers=RULERS,
+        ruler_check=numbers.ruler_check(done),
+        undefined=numbers.undefined(done),
+        provenance=_provenance(store, name, takes),
+    )
+
+
+def _figures(takes: pd.DataFrame) -> list[dict[str, str]]:
+    drawn: list[tuple[str, str, Figure]] = [
+        (
+            "Tempo error by tag set",
+            "Each point is one take (one seed at one length); the bar is their mean with "
+            "Student's 95 % interval. The scale is even within ±0.2 %, and counts in factors "
+            "beyond.",
+            plots.tempo_error(takes),
+        ),
+        (
+            "Tempo asked and delivered",
+            "One mark per take. On the unbroken line the tempo is as asked; on the others it was "
+            "heard an octave off.",
+            plots.asked_delivered(takes),
+        ),
+    ]
+    if takes["charged_usd"].sum() > 0:
+        by, said = (
+            ("engine", "engine")
+            if takes["engine"].nunique() > 1
+            else ("asked_duration_s", "length asked")
+        )
+        drawn.append(
+            (
+                f"Cost against tempo error, by {said}",
+                "Small marks are takes, large ones the means with their 95 % intervals. Lower "
+                "and further left is better.",
+                plots.cost_quality(takes, by),
+            )
+        )
+    return [
+        {"title": title, "caption": caption, "src": data_uri(plots.svg(f), "image/svg+xml")}
+        for title, caption, f in drawn
+    ]
+
+
+def _varying(done: pd.DataFrame) -> dict[str, str]:
+    """Columns that tell the takes of a group apart, with their headings."""
+    axes = {c: c.removeprefix("axis_") for c in done.columns if c.startswith("axis_")}
+    return {c: said for c, said in {**_VARYING, **axes}.items() if done[c].nunique() > 1}
+
+
+def _take_lists(store: Store, done: pd.DataFrame) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The finished takes of each group of tag set and engine, each with its player."""
+    players = _players(store, list(dict.fromkeys(done["audio"])))
+    lists: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in done.astype(object).where(done.notna(), None).to_dict("records"):
+        take = {str(name): value for name, value in row.items()}
+        take["player"], take["silence"] = players[take["audio"]]
+        lists.setdefault((take["style"], take["engine"]), []).append(take)
+    return lists
+
+
+def _players(store: Store, audio: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """For each audio file the address of its preview, or "" and why there is none.
+
+    Previews are as long as the room for all of them allows; in the largest studies the last
+    takes go without.
+    """
+    if not audio:
+        return {}
+    fair_s = int(PREVIEWS_MAX_BYTES / BYTES_PER_S / len(audio))
+    max_s = min(PREVIEW_MAX_S, max(PREVIEW_MIN_S, fair_s))
+    served = audio[: PREVIEWS_MAX_BYTES // (PREVIEW_MIN_S * BYTES_PER_S)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        previews = list(pool.map(lambda sha256: _preview(store, sha256, max_s), served))
+    found = dict.fromkeys(audio, ("", "no room in this file"))
+    left = PREVIEWS_MAX_BYTES
+    for sha256, data in zip(served, previews, strict=True):
+        left -= len(data)
+        if not data:
+            found[sha256] = ("", "the audio is gone")
+        elif left >= 0:
+            found[sha256] = (data_uri(data, "audio/mpeg"), "")
+    return found
+
+
+def _preview(store: Store, sha256: str, max_s: int) -> bytes:
+    """The preview of an audio file, empty if that is gone; made once and kept in the store."""
+    kept = store.folder / "previews" / f"{sha256}-{max_s}.mp3"
+    try:
+        return kept.read_bytes()
+    except FileNotFoundError:
+        pass
+    try:
+        data = preview_mp3(read_head(store.audio.path(sha256), max_s), max_s)
+    except (StoreError, AudioError):
+        return b""
+    kept.parent.mkdir(exist_ok=True)
+    incoming = kept.with_name(f".{uuid.uuid4().hex}")
+    incoming.write_bytes(data)
+    incoming.replace(kept)
+    return data
+
+
+def _provenance(store: Store, name: str, takes: pd.DataFrame) -> dict[str, str]:
+    spec = store.study_spec(name)
+    engines = "; ".join(
+        f"{e['name']} ({', '.join(f'{k} {v}' for k, v in e['fingerprint'].items())})"
+        for e in spec["engines"]
+    )
+    started = takes["started_at"].dropna()
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "takes made": f"{started.min()} to {started.max()}" if len(started) else "none yet",
+        "workbench": version("workbench"),
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "engines": engines,
+        "seeds": ", ".join(str(s) for s in sorted(set(takes["seed"]))),
+        "budget": f"{_money(spec['budget_usd'])} USD" if spec["budget_usd"] else "none set",
+        "report again": f"workbench report {store.folder}",
+    }
+
+
+def _number(value: Any, form: str = "{:.2f}", none: str = "–") -> str:
+    """A number as text; a dash where there is none."""
+    return none if value is None or pd.isna(value) else form.format(value)
+
+
+def _money(amount_usd: Any) -> str:
+    """Dollars as text; a dash where nothing is known."""
+    return "–" if amount_usd is None or pd.isna(amount_usd) else plots.money(float(amount_usd))
