@@ -1,14 +1,14 @@
 """How likely is a tempo estimate right?
 
-Two logistic curves, fitted on programmed clips that were shortened, filtered, drowned in noise
-or mixed with another piece, and on noise without any pulse; `python -m
-workbench.analysis.checks.fit_tempo` makes that material again and rewrites the numbers in
-`data/tempo_confidence.json`. Calibrated means: among answers given with confidence about c, a
-share c is right. Right is within 4 % of the truth.
+Two logistic curves, fitted on clips that were shortened, filtered, drowned in noise or mixed with
+another piece; `python -m workbench.analysis.checks.fit_tempo` makes that material again and
+rewrites the numbers in `data/tempo_confidence.json`. Calibrated means: among answers given with
+confidence about c, a share c is right. Right is within 4 % of the truth.
 
 - `folded`: right up to octaves; from how far the tempo stands out, against the best other tempo
-  and against the mean of all.
+  and against the mean of all. Programmed clips, and noise without any pulse.
 - `octave`: the octave too, given that; from how much more plausible it is than the next.
+  Programmed clips and recordings, half and half.
 """
 
 from __future__ import annotations

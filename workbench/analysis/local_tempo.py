@@ -3,8 +3,8 @@
 The tempo in windows of 8 s every 2 s, followed as one path: a window alone is sometimes heard at
 3/2 of its tempo, its neighbours know better. Octaves are those of the whole clip.
 
-- `stability_pct`: 100 x standard deviation over mean of the local tempo. A drum machine reads
-  under 0.1, a steady band about 0.5.
+- `stability_pct`: 100 x standard deviation over mean of the local tempo. Renders of exact
+  tempo read 0.001 to 0.6, generated songs 0.06 to 0.8.
 - `drift_pct_per_min`: slope by Theil and Sen, the median over all pairs of windows, which a few
   wrong windows cannot bend; positive when the music speeds up.
 

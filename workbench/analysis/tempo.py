@@ -64,7 +64,7 @@ _EMPTY_BEATS_SHARE, _EMPTY_BEATS_COST = 0.05, 4.0
 # Above this the whole clip has no sharp tempo, and the middle one of its windows stands for it.
 _WANDERING_PCT = 1.5
 # Where estimates are right less often than this, none is given.
-_LEAST_CONFIDENCE = 0.15
+_LEAST_CONFIDENCE = 0.2
 # Beyond this band 1.5 % of decisions on the damaged tuning clips were wrong.
 _UNDECIDED_BAND = 0.05
 

@@ -2,10 +2,11 @@
 
 `python -m workbench.analysis.checks.fit_tempo [--programmed N] [FOLDER ...]` renders 108
 programmed clips, damages each four times, adds clips without pulse, an eighth of that number, and
-does the same to the clips of every folder that has a `manifest.json`. Programmed clips repeat
-their genre's patterns and are harder to place in an octave than recordings; where both are given
-each kind has half the weight. The two logistic curves of `confidence` are fitted and
-`data/tempo_confidence.json` rewritten. The same seeds give the same material; a few minutes.
+does the same to the clips of every folder that has a `manifest.json`. The two logistic curves of
+`confidence` are fitted and `data/tempo_confidence.json` rewritten: `folded` on the programmed
+clips, whose tempo is exact; `octave` on both kinds with half the weight each, as programmed clips
+repeat the patterns of their genre at any tempo and are harder to place in an octave than
+recordings. The same seeds give the same material; a few minutes.
 """
 
 from __future__ import annotations
@@ -140,8 +141,9 @@ def main() -> None:
         "answers_on_programmed_clips": len(kinds[0][0]),
         "answers_on_recordings": len(kinds[1][0]) if asked.folders else 0,
     }
-    for place, name in enumerate(("folded", "octave")):
-        tables = [kind[place] for kind in kinds]
+    programmed_folded, _ = kinds[0]
+    curves = {"folded": [programmed_folded], "octave": [octave for _, octave in kinds]}
+    for name, tables in curves.items():
         table = np.concatenate(tables)
         weight = np.concatenate([np.full(len(one), 1 / len(one)) for one in tables])
         stored[name] = fit_curve(table[:, :-1], table[:, -1] > 0, weight)
