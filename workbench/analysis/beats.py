@@ -73,7 +73,8 @@ def _onsets_by_place(bands: FloatArray, period_frames: float) -> DoubleArray:
     places = np.arange(beats * _PLACES_PER_BEAT) * (period_frames / _PLACES_PER_BEAT)
     onsets = np.interp(places, np.arange(len(envelope)), envelope)
     onsets /= onsets.std() or 1.0
-    return onsets.reshape(beats, _PLACES_PER_BEAT)
+    by_place: DoubleArray = onsets.reshape(beats, _PLACES_PER_BEAT)
+    return by_place
 
 
 def _cheapest_slips(onsets: DoubleArray) -> DoubleArray:
