@@ -15,9 +15,11 @@ from workbench.clip import Clip
 from workbench.errors import AudioError
 from workbench.request import AnyRequest, Outpaint, Request
 from workbench.take import Measurement
+from workbench.words import parse_key
 
 if TYPE_CHECKING:
     from workbench.analysis.features import Features
+    from workbench.analysis.levels import Levels
     from workbench.analysis.loudness import KWeighted
     from workbench.analysis.peaks import Peaks
     from workbench.analysis.pulse import PulseEvidence
@@ -63,6 +65,13 @@ class Subject:
         from workbench.analysis.peaks import Peaks
 
         return Peaks.of(self.clip.samples)
+
+    @cached_property
+    def levels(self) -> Levels:
+        """Levels in cells of about a millisecond."""
+        from workbench.analysis.levels import Levels
+
+        return Levels.of(self.clip.samples, self.clip.rate_hz)
 
     @cached_property
     def silence(self) -> Silence:
@@ -154,17 +163,54 @@ def _ask_peak(subject: Subject) -> Values:
         "sample_peak_dbfs": ruler.sample_peak_dbfs(subject.peaks),
         "true_peak_dbtp": ruler.true_peak_dbtp(subject.peaks),
         "clipped_runs": float(clipping.clipped_runs),
+        "clipped_share": clipping.clipped_share,
+        "overs": float(clipping.overs),
         "clipped": "yes" if clipping.clipped else "no",
     }
 
 
+def _ask_channels(subject: Subject) -> Values:
+    from workbench.analysis import levels as ruler
+
+    if subject.clip.channels != 2:
+        raise AudioError("width needs two channels.")
+    is_mono = ruler.is_mono(subject.levels)
+    return {
+        "mono": "yes" if is_mono else "no",
+        "width_db": None if is_mono else ruler.width_db(subject.levels),
+        "channel_correlation": ruler.correlation(subject.levels),
+    }
+
+
+def _ask_key(subject: Subject) -> Values:
+    from workbench.analysis import key as ruler
+
+    found = ruler.estimate_key(subject.features)
+    values: dict[str, float | str | None] = {
+        "key": str(found.key),
+        "key_margin": found.key_margin,
+        "key_confidence": found.confidence,
+        "key_relative": str(found.relative),
+    }
+    asked = subject.request.key if subject.request else None
+    if asked is not None:
+        wish = parse_key(asked)
+        values["key_relation"] = ruler.key_relation(found.key, wish)
+        values["key_score"] = ruler.key_score(found.key, wish)
+    return values
+
+
 def _ask_silence(subject: Subject) -> Values:
+    from workbench.analysis import levels, silence
+
     found = subject.silence
     return {
         "lead_silence_s": found.lead_s,
         "tail_silence_s": found.tail_s,
         "gaps": float(len(found.gaps)),
+        "dropouts": float(len(levels.dropouts(subject.levels))),
         "music_end_s": found.music_end_s,
+        "abrupt_end": "yes" if silence.abrupt_end(subject.k_weighted) else "no",
     }
 
 
@@ -211,12 +257,38 @@ LOUDNESS_RANGE = Measure("loudness-range", 1, ("loudness_range_lu",), _ask_loudn
 PEAK = Measure(
     "peak",
     1,
-    ("sample_peak_dbfs", "true_peak_dbtp", "clipped_runs", "clipped"),
+    (
+        "sample_peak_dbfs",
+        "true_peak_dbtp",
+        "clipped_runs",
+        "clipped_share",
+        "overs",
+        "clipped",
+    ),
     _ask_peak,
 )
 SILENCE = Measure(
-    "silence", 1, ("lead_silence_s", "tail_silence_s", "gaps", "music_end_s"), _ask_silence
+    "silence",
+    1,
+    ("lead_silence_s", "tail_silence_s", "gaps", "dropouts", "music_end_s", "abrupt_end"),
+    _ask_silence,
+)
+CHANNELS = Measure("channels", 1, ("mono", "width_db", "channel_correlation"), _ask_channels)
+KEY = Measure(
+    "key",
+    1,
+    ("key", "key_margin", "key_confidence", "key_relative", "key_relation", "key_score"),
+    _ask_key,
 )
 DURATION = Measure("duration", 1, ("duration_s", "duration_error_s"), _ask_duration)
 
-STANDARD: tuple[Measure, ...] = (TEMPO, LOUDNESS, LOUDNESS_RANGE, PEAK, SILENCE, DURATION)
+STANDARD: tuple[Measure, ...] = (
+    TEMPO,
+    KEY,
+    LOUDNESS,
+    LOUDNESS_RANGE,
+    PEAK,
+    SILENCE,
+    CHANNELS,
+    DURATION,
+)

@@ -1,0 +1,144 @@
+"""Measures: each gives its quantities, defined or with a reason, beside what was asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench import sketch
+from workbench.clip import Clip
+from workbench.measure import (
+    CHANNELS,
+    DURATION,
+    KEY,
+    LOUDNESS,
+    LOUDNESS_RANGE,
+    PEAK,
+    SILENCE,
+    STANDARD,
+    TEMPO,
+    Measure,
+    Subject,
+)
+from workbench.request import Request
+
+RATE_HZ = 48_000
+
+
+def song(seconds: float = 14.0) -> Clip:
+    plan, _ = sketch.plan_from_words(
+        ["house"],
+        lyrics_sections=[],
+        tempo_bpm=124,
+        key="A minor",
+        time_signature=None,
+        duration_s=seconds,
+        seed=5,
+        vocal=False,
+    )
+    return Clip(sketch.render(plan)[0], RATE_HZ)
+
+
+SONG = song()
+
+
+def ask(measure: Measure, clip: Clip, request: Request | None = None) -> dict[str, object]:
+    return {m.name: m.value for m in measure(Subject(clip, request))}
+
+
+def test_every_measure_gives_every_quantity_with_value_or_reason() -> None:
+    for measure in STANDARD:
+        found = measure(Subject(SONG, Request(tags="x", tempo_bpm=124, key="Am", duration_s=14)))
+        assert tuple(m.name for m in found) == measure.quantities
+        for m in found:
+            assert m.method == f"{measure.name}/{measure.version}"
+            assert (m.value is None) == bool(m.reason)
+    names = [name for measure in STANDARD for name in measure.quantities]
+    assert len(set(names)) == len(names)
+
+
+def test_tempo_is_held_against_what_was_asked() -> None:
+    as_asked = ask(TEMPO, SONG, Request(tags="house, 124 BPM"))
+    assert as_asked["tempo_bpm"] == pytest.approx(124, rel=0.002)
+    assert (as_asked["tempo_match"], as_asked["tempo_ratio_class"]) == ("match", "same")
+    doubled = ask(TEMPO, SONG, Request(tags="x", tempo_bpm=62))
+    assert doubled["tempo_ratio_class"] == "double"
+    assert doubled["tempo_error_pct"] == pytest.approx(100, abs=0.5)
+    assert doubled["tempo_folded_error_pct"] == pytest.approx(0, abs=0.5)
+    off = ask(TEMPO, SONG, Request(tags="x", tempo_bpm=110))
+    assert off["tempo_match"] == "mismatch"
+    assert off["tempo_folded_error_pct"] == pytest.approx(100 * (124 / 110 - 1), abs=0.5)
+
+
+def test_what_was_not_asked_is_not_held_against_anything() -> None:
+    found = {m.name: m for m in TEMPO(Subject(SONG))}
+    assert found["tempo_error_pct"].value is None
+    assert found["tempo_error_pct"].reason == "not asked for"
+
+
+def test_key_is_held_against_what_was_asked() -> None:
+    found = ask(KEY, SONG, Request(tags="x", key="A minor"))
+    assert (found["key"], found["key_score"]) == ("A minor", 1.0)
+    fifth = ask(KEY, SONG, Request(tags="x", key="F# major"))
+    assert float(str(fifth["key_score"])) < 0.3
+
+
+def test_length_is_held_against_what_was_asked() -> None:
+    found = ask(DURATION, SONG, Request(tags="x", duration_s=15))
+    assert found == {"duration_s": 14.0, "duration_error_s": -1.0}
+
+
+def test_a_louder_copy_reads_louder_by_as_much() -> None:
+    half = Clip(SONG.samples / 2, RATE_HZ)
+    for name in ("loudness_lufs", "momentary_max_lufs"):
+        difference = float(str(ask(LOUDNESS, SONG)[name])) - float(str(ask(LOUDNESS, half)[name]))
+        assert difference == pytest.approx(6.02, abs=0.02)
+    peak = float(str(ask(PEAK, SONG)["true_peak_dbtp"]))
+    assert peak - float(str(ask(PEAK, half)["true_peak_dbtp"])) == pytest.approx(6.02, abs=0.02)
+
+
+def test_clipping_silence_and_dropouts_read_bad_where_they_are() -> None:
+    assert ask(PEAK, SONG)["clipped"] == "no"
+    loud = Clip(np.clip(SONG.samples * 8, -1, 1), RATE_HZ)
+    assert ask(PEAK, loud)["clipped"] == "yes"
+    clean = ask(SILENCE, SONG)
+    assert (clean["gaps"], clean["dropouts"]) == (0, 0)
+    holed = SONG.samples.copy()
+    holed[:, 5 * RATE_HZ : 5 * RATE_HZ + 960] = 0
+    holed[:, 8 * RATE_HZ : 9 * RATE_HZ] = 0
+    found = ask(SILENCE, Clip(holed, RATE_HZ))
+    assert found["gaps"] == 1
+    assert float(str(found["dropouts"])) >= 1
+    padded = np.pad(SONG.samples, ((0, 0), (RATE_HZ, 2 * RATE_HZ)))
+    late = ask(SILENCE, Clip(padded, RATE_HZ))
+    assert late["lead_silence_s"] == pytest.approx(1, abs=0.1)
+    assert float(str(late["tail_silence_s"])) >= 1.9
+
+
+def test_mono_and_width() -> None:
+    assert ask(CHANNELS, SONG)["mono"] == "no"
+    narrow = Clip(np.repeat(SONG.samples[:1], 2, axis=0), RATE_HZ)
+    found = ask(CHANNELS, narrow)
+    assert (found["mono"], found["width_db"]) == ("yes", None)
+
+
+@pytest.mark.parametrize(
+    ("clip", "measure", "said"),
+    [
+        (SONG.cut(0, 3), TEMPO, "short"),
+        (SONG.cut(0, 3), KEY, "8 s"),
+        (SONG.cut(0, 0.2), LOUDNESS, "short"),
+        (SONG.cut(0, 1), LOUDNESS_RANGE, "short"),
+        (Clip(np.zeros((2, 12 * RATE_HZ)), RATE_HZ), TEMPO, "silent"),
+        (Clip(np.zeros((2, 12 * RATE_HZ)), RATE_HZ), LOUDNESS, "silent"),
+        (Clip(np.zeros((2, 12 * RATE_HZ)), RATE_HZ), PEAK, "silent"),
+        (Clip(SONG.samples[:1], RATE_HZ), CHANNELS, "two channels"),
+        (Clip(np.full((2, 12 * RATE_HZ), np.nan), RATE_HZ), TEMPO, "NaN"),
+    ],
+)
+def test_what_cannot_be_measured_is_undefined_with_its_reason(
+    clip: Clip, measure: Measure, said: str
+) -> None:
+    found = measure(Subject(clip))
+    assert all(m.value is None for m in found)
+    assert all(said in m.reason for m in found), found[0].reason
