@@ -242,7 +242,6 @@ def _add_model(model: Model) -> None:
         return JSONResponse(model.row(with_schema=True))
 
     submit.__annotations__["inputs"] = model.inputs
-    slug = model.id.replace("/", "_")
     router.add_api_route(
         f"/models/{model.id}",
         submit,
@@ -250,7 +249,6 @@ def _add_model(model: Model) -> None:
         response_model=Submitted,
         responses=declare(RunComfyError, 402, 413),
         summary=f"Submit to {model.display_name}",
-        operation_id=f"submit_{slug}",
     )
     router.add_api_route(
         f"/models/{model.id}",
@@ -258,7 +256,6 @@ def _add_model(model: Model) -> None:
         methods=["GET"],
         response_model=ModelRow,
         summary=f"Price and inputs of {model.display_name}",
-        operation_id=f"describe_{slug}",
     )
 
 
