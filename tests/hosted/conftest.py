@@ -23,7 +23,7 @@ from workbench.request import AnyRequest, Request
 TOKEN = "tok-A1b2C3d4E5f6"
 KEY = "sk-test-0123456789"
 KEY_UUID = "550e8400-e29b-41d4-a716-446655440000"
-QUICK = Limits(connect_s=0.5, get_s=0.5, submit_s=0.5, stall_s=0.5, retry_s=1.5, follow_s=5)
+QUICK = Limits(connect_s=1, get_s=1, submit_s=1, stall_s=1, retry_s=2, follow_s=5)
 WISH = Request(tags="jazz, piano", lyrics="[inst]", duration_s=30, seed=7)
 
 

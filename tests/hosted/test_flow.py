@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from tests.hosted.conftest import WISH, delivered
 from tests.hosted.far import Far, answers
@@ -22,7 +21,7 @@ def all_at_once(engine: HostedEngine, wishes: list[Request]) -> list[Delivery]:
 
 def test_never_more_jobs_than_slots(far: Far, settings: Settings) -> None:
     far.service_s = 0.1
-    engine = runcomfy_base(replace(settings, concurrency=2))
+    engine = runcomfy_base(settings, concurrency=2)
     assert engine.concurrency == 4
     made = all_at_once(engine, WISHES)
     assert len({take.audio for take in made}) == 8
@@ -31,7 +30,7 @@ def test_never_more_jobs_than_slots(far: Far, settings: Settings) -> None:
 
 def test_a_slot_is_lent_while_a_look_is_put_off(far: Far, settings: Settings) -> None:
     far.service_s = 0.1
-    engine = runcomfy_base(replace(settings, concurrency=1))
+    engine = runcomfy_base(settings, concurrency=1)
     delivered(engine, WISHES[0])  # from now on the engine knows what a job takes
     far.calls.clear()
     far.next_fails("status", answers(429, Retry_After="1"))
@@ -45,13 +44,13 @@ def test_scattered_refusals_lose_nothing(far: Far, settings: Settings) -> None:
     refusal = answers(429, Retry_After="0.05")
     for route in ("submit", "status", "result", "file"):
         far.next_fails(route, *[refusal, None, None, None] * 3)
-    made = all_at_once(runcomfy_base(replace(settings, concurrency=4)), WISHES)
+    made = all_at_once(runcomfy_base(settings, concurrency=4), WISHES)
     assert len(made) == 8
     assert len(far.jobs) == 8
 
 
 def test_each_engine_has_a_pace_of_its_own(far: Far, settings: Settings) -> None:
-    far.next_fails("submit", *[answers(429, Retry_After="0.4")] * 5)
+    far.next_fails("submit", *[answers(429, Retry_After="0.3")] * 4)
     crowded, calm = runcomfy_base(settings), skystudio_custom(settings)
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(delivered, crowded, WISH)

@@ -169,7 +169,9 @@ def test_a_key_revoked_mid_run_and_given_back_is_resumed(
     assert ids[0] in str(result)
 
 
-def test_an_expired_link_is_asked_for_again(server: ServerSettings, tmp_path: Path) -> None:
+def test_a_job_is_collected_again_after_its_link_expired(
+    server: ServerSettings, tmp_path: Path
+) -> None:
     server = replace(server, limits=ServerLimits(link_s=1.5))
     with running_server(server) as base:
         hosted = engine(
@@ -193,8 +195,8 @@ def test_limits_of_the_server_only_slow_us_down(server: ServerSettings, tmp_path
     )
     wishes = [WISH.but(seed=seed) for seed in range(6)]
     with running_server(server) as base:
-        here = replace(settings_at(base, tmp_path, "sk-any-key-123456"), concurrency=6)
-        hosted = engine("runcomfy-base", settings=here)
+        here = settings_at(base, tmp_path, "sk-any-key-123456")
+        hosted = engine("runcomfy-base", settings=here, concurrency=6)
         with ThreadPoolExecutor(6) as pool:
             made = list(pool.map(lambda wish: delivered(hosted, wish), wishes))
     assert len({take.received["request_id"] for take in made}) == 6

@@ -30,7 +30,7 @@ PASSING: dict[str, Fault] = {
     "503": answers(503, Retry_After="0"),
     "html": HTML,
     "cut": cut,
-    "slow": slow(0.8),
+    "slow": slow(1.4),
     "broken json": answers(200, b"{"),
     "429 by date": answers(
         429, Retry_After="Wed, 01 Jan 2020 00:00:00 GMT", Date="Wed, 01 Jan 2020 00:00:00 GMT"

@@ -41,7 +41,7 @@ UNSURE: dict[str, Fault] = {
     "redirect": answers(302, Location="http://127.0.0.1:1/elsewhere"),
     "html": HTML,
     "cut": cut,
-    "slow": slow(0.8),
+    "slow": slow(1.4),
     "broken json": accepted_but(http(200, b'{"request_id": "job')),
     "json list": accepted_but(http(200, [1])),
     "no id": accepted_but(http(200, {"status": "ok"})),

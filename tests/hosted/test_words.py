@@ -379,6 +379,11 @@ def test_crowding_halves_waits_and_recovers() -> None:
     assert pace.slots == 8
 
 
+def test_it_takes_a_slot() -> None:
+    with pytest.raises(RequestError, match="at least 1"):
+        Pace(0)
+
+
 def test_no_more_jobs_than_slots() -> None:
     pace, inside, most = Pace(3), [0], [0]
     lock = threading.Lock()

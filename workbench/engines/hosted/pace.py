@@ -13,6 +13,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from workbench.errors import RequestError
+
 _WINDOW = 16  # answers looked at
 _CROWDED = 5  # refusals among them; by chance, at 5 % refused, less than once in 1000 answers
 _BACK_OFF_S = 1.0  # where the service names no time
@@ -29,6 +31,11 @@ class Pace:
     slots : int
         Jobs under way at once, at most.
 
+    Raises
+    ------
+    RequestError
+        If there is not even one.
+
     Examples
     --------
     >>> pace = Pace(8)
@@ -39,6 +46,8 @@ class Pace:
     """
 
     def __init__(self, slots: int) -> None:
+        if slots < 1:
+            raise RequestError(f"concurrency is {slots}, but it takes at least 1 job at a time.")
         self.slots_max = slots
         self._limit = float(slots)
         self._busy = 0

@@ -145,6 +145,8 @@ class RunComfy:
     models : mapping
         The model that serves each kind of request (text, inpaint, outpaint).
     settings : Settings
+    concurrency : int
+        Jobs under way at once, at most.
     """
 
     submit_repeats = False
@@ -153,10 +155,12 @@ class RunComfy:
         "before it is run again."
     )
 
-    def __init__(self, engine: str, models: Mapping[str, str], settings: Settings) -> None:
+    def __init__(
+        self, engine: str, models: Mapping[str, str], settings: Settings, concurrency: int
+    ) -> None:
         self.engine, self.settings = engine, settings
         self._models = models
-        pace = Pace(settings.concurrency)
+        pace = Pace(concurrency)
         self.wire = Wire(settings.runcomfy, settings.limits, pace=pace, engine=engine)
         self._prices: dict[str, tuple[float, Price]] = {}
         self._pricing = threading.Lock()
@@ -342,21 +346,39 @@ def _whole(amount: float, unit: str) -> int:
     return int(amount)
 
 
-def runcomfy_base(settings: Settings | None = None) -> HostedEngine:
-    """ACE-Step at RunComfy: text to audio, inpaint and outpaint."""
+def _engine(
+    name: str, models: Mapping[str, str], settings: Settings | None, concurrency: int
+) -> HostedEngine:
+    return HostedEngine(RunComfy(name, models, settings or Settings.from_env(), concurrency))
+
+
+def runcomfy_base(settings: Settings | None = None, concurrency: int = 4) -> HostedEngine:
+    """ACE-Step at RunComfy: text to audio, inpaint and outpaint.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        By default what the environment says.
+    concurrency : int
+        Jobs under way at once, at most.
+
+    Raises
+    ------
+    EngineUnavailable
+        If an address or a token in the environment is impossible.
+    """
     of = "acestep-ai/ace-step/"
-    models = {"text": "text-to-audio", "inpaint": "audio-inpaint", "outpaint": "audio-outpaint"}
-    full = {kind: of + task for kind, task in models.items()}
-    return HostedEngine(RunComfy("runcomfy-base", full, settings or Settings.from_env()))
+    tasks = {"text": "text-to-audio", "inpaint": "audio-inpaint", "outpaint": "audio-outpaint"}
+    models = {kind: of + task for kind, task in tasks.items()}
+    return _engine("runcomfy-base", models, settings, concurrency)
 
 
-def runcomfy_1_5(settings: Settings | None = None) -> HostedEngine:
-    """ACE-Step 1.5 at RunComfy: text to audio."""
+def runcomfy_1_5(settings: Settings | None = None, concurrency: int = 4) -> HostedEngine:
+    """ACE-Step 1.5 at RunComfy: text to audio. Takes and raises what `runcomfy_base` does."""
     models = {"text": "acestep-ai/ace-step-1.5/text-to-audio"}
-    return HostedEngine(RunComfy("runcomfy-1.5", models, settings or Settings.from_env()))
+    return _engine("runcomfy-1.5", models, settings, concurrency)
 
 
-def runcomfy_elevenlabs(settings: Settings | None = None) -> HostedEngine:
-    """ElevenLabs music at RunComfy, for comparison."""
-    models = {"text": ELEVENLABS}
-    return HostedEngine(RunComfy("runcomfy-elevenlabs", models, settings or Settings.from_env()))
+def runcomfy_elevenlabs(settings: Settings | None = None, concurrency: int = 4) -> HostedEngine:
+    """ElevenLabs music at RunComfy. Takes and raises what `runcomfy_base` does."""
+    return _engine("runcomfy-elevenlabs", {"text": ELEVENLABS}, settings, concurrency)

@@ -195,8 +195,6 @@ class Settings:
         Where RunComfy's ``token.json`` lies.
     usd_per_credit : Decimal or None
         What a SkyStudio credit costs us; None counts credits only.
-    concurrency : int
-        How many jobs of one engine may be under way at once.
     folder : Path
         Where downloads wait until the store takes them over.
     limits : Limits
@@ -208,7 +206,6 @@ class Settings:
     skystudio: Service
     config_dir: Path
     usd_per_credit: Decimal | None = None
-    concurrency: int = 4
     folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     limits: Limits = Limits()
 

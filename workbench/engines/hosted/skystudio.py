@@ -50,16 +50,18 @@ class SkyStudio:
     custom : bool
         Custom mode, else Simple mode.
     settings : Settings
+    concurrency : int
+        Jobs under way at once, at most.
     """
 
     submit_repeats = True
     how_to_look = "Running it again is safe: the same key finds the job, if there is one."
 
-    def __init__(self, engine: str, custom: bool, settings: Settings) -> None:
+    def __init__(self, engine: str, custom: bool, settings: Settings, concurrency: int) -> None:
         self.engine, self.settings = engine, settings
         self._custom = custom
         self._usd_per_credit = settings.usd_per_credit
-        pace = Pace(settings.concurrency)
+        pace = Pace(concurrency)
         self.wire = Wire(settings.skystudio, settings.limits, pace=pace, engine=engine)
 
     @property
@@ -202,11 +204,29 @@ def _compiled(reply: Mapping[str, object]) -> tuple[str, ...]:
     )
 
 
-def skystudio_simple(settings: Settings | None = None) -> HostedEngine:
-    """SkyStudio in Simple mode: a prompt that the service's compiler expands."""
-    return HostedEngine(SkyStudio("skystudio-simple", False, settings or Settings.from_env()))
+def skystudio_simple(settings: Settings | None = None, concurrency: int = 4) -> HostedEngine:
+    """SkyStudio in Simple mode: a prompt that the service's compiler expands.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        By default what the environment says.
+    concurrency : int
+        Jobs under way at once, at most.
+
+    Raises
+    ------
+    EngineUnavailable
+        If an address, a key or a price in the environment is impossible.
+    """
+    settings = settings or Settings.from_env()
+    return HostedEngine(SkyStudio("skystudio-simple", False, settings, concurrency))
 
 
-def skystudio_custom(settings: Settings | None = None) -> HostedEngine:
-    """SkyStudio in Custom mode: prompt, lyrics, tempo and language as they are."""
-    return HostedEngine(SkyStudio("skystudio-custom", True, settings or Settings.from_env()))
+def skystudio_custom(settings: Settings | None = None, concurrency: int = 4) -> HostedEngine:
+    """SkyStudio in Custom mode: prompt, lyrics, tempo and language as they are.
+
+    Takes and raises what `skystudio_simple` does.
+    """
+    settings = settings or Settings.from_env()
+    return HostedEngine(SkyStudio("skystudio-custom", True, settings, concurrency))
