@@ -130,7 +130,7 @@ def tempo_error(takes: pd.DataFrame, by: str = "style") -> Figure:
     shown = _with(takes, "tempo_folded_error_pct")
     groups = list(dict.fromkeys(shown[by]))
     engines = list(dict.fromkeys(shown["engine"]))
-    figure, axes = _canvas(1.3 + len(groups) * (0.2 + 0.22 * len(engines)))
+    figure, axes = _canvas(1.3 + len(groups) * (0.27 + 0.22 * len(engines)))
     axes.axvspan(-TOLERANCE_PCT, TOLERANCE_PCT, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
     for (value, engine), takes_of in shown.groupby([by, "engine"], sort=False):
@@ -369,11 +369,14 @@ def _tempo_axis(axes: Axes, side: str, low_bpm: float, high_bpm: float) -> None:
 def _cost_axis(axes: Axes, costs_usd: pd.Series) -> None:
     """Even from 0 on, or in factors if costs span more than 20; free takes at the left."""
     paid = costs_usd[costs_usd > 0]
+    reach = 1.15 * float(costs_usd.max()) or 1.0
+    margin = 0.02 * reach  # whole marks, also of free takes
     if len(paid) and paid.max() > 20 * paid.min():
         axes.set_xscale("symlog", linthresh=float(paid.min()))
+        margin = 0.2 * float(paid.min())
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlim(0, 1.15 * costs_usd.max() or 1)
+    axes.set_xlim(-margin, reach)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: money(usd) if usd else "free"))
 
 

@@ -33,7 +33,7 @@ def answer(takes: pd.DataFrame) -> str:
         n = sum(row["match"].n for row in judged)
         alike = f", alike in all {len(judged)} groups of tag set and engine"
         return (
-            f"{best.mean:.0%} of {n} takes kept the tempo that was asked within 2 %, "
+            f"{percent(best.mean)} of {n} takes kept the tempo that was asked within 2 %, "
             f"whole octaves aside{alike if len(judged) > 1 else ''}."
         )
     verdict = (
@@ -47,10 +47,21 @@ def answer(takes: pd.DataFrame) -> str:
 def _kept(rank: str, row: Mapping[str, Any]) -> str:
     share = row["match"]
     return (
-        f"“{short(row['style'])}” on {row['engine']} kept its tempo {rank} ({share.mean:.0%} of "
-        f"{share.n} takes within 2 %, octaves aside; 95 % interval {share.low:.0%} to "
-        f"{share.high:.0%})"
+        f"“{short(row['style'])}” on {row['engine']} kept its tempo {rank} ({percent(share.mean)} of "
+        f"{share.n} takes within 2 %, octaves aside; 95 % interval {percent(share.low)} to "
+        f"{percent(share.high)})"
     )
+
+
+def percent(share: float) -> str:
+    """A share in percent.
+
+    Examples
+    --------
+    >>> percent(0.914)
+    '91 %'
+    """
+    return f"{100 * share:.0f} %"
 
 
 def short(text: str, length: int = 80) -> str:
@@ -81,13 +92,19 @@ def groups(takes: pd.DataFrame, by: Sequence[str] = ("style", "engine")) -> list
                 "match": plots.share_interval(close, len(errors)),
                 "unjudged": int(done["asked_tempo_bpm"].notna().sum()) - len(errors),
                 "octave_off": int(plots.octave_off(done).sum()),
-                "error": plots.mean_interval(errors),
+                "error": _size_interval(errors),
                 "loudness": plots.mean_interval(column(done, "loudness_lufs")),
                 "charged": column(done, "charged_usd").mean(),
                 "wall_s": column(done, "wall_s").mean(),
             }
         )
     return rows
+
+
+def _size_interval(sizes: pd.Series) -> plots.Interval:
+    """Mean size of errors; Student's interval may reach below 0, a size cannot."""
+    found = plots.mean_interval(sizes)
+    return found._replace(low=max(found.low, 0.0) if found.n else found.low)
 
 
 def facts(takes: pd.DataFrame) -> list[tuple[str, str]]:
@@ -97,7 +114,9 @@ def facts(takes: pd.DataFrame) -> list[tuple[str, str]]:
     share = plots.share_interval(int((errors <= plots.TOLERANCE_PCT).sum()), len(errors))
     charged = sum((row["charged_usd"] for row in costs(takes)), Decimal(0))
     music_s = column(done, "duration_s").sum()
-    within = f"{share.mean:.0%} ({share.low:.0%} to {share.high:.0%})" if share.n else "–"
+    within = (
+        f"{percent(share.mean)} ({percent(share.low)} to {percent(share.high)})" if share.n else "–"
+    )
     return [
         ("takes done", f"{len(done)} of {len(takes)}"),
         ("tempo within 2 %, 95 % interval", within),
@@ -218,7 +237,7 @@ def ruler_check(takes: pd.DataFrame) -> str:
     share = plots.share_interval(sum(close), len(close))
     return (
         f"On the {share.n} takes whose tempo is known by construction, the tempo ruler was within "
-        f"2 % on {share.mean:.0%} (95 % interval {share.low:.0%} to {share.high:.0%}), {octave} of "
+        f"2 % on {percent(share.mean)} (95 % interval {percent(share.low)} to {percent(share.high)}), {octave} of "
         f"them an octave off; its largest error, octaves aside, was {max(sizes):.2g} %."
     )
 
@@ -240,14 +259,15 @@ def notes(takes: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def undefined(takes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Measurements that are undefined, by reason; never silently left out."""
-    return [
-        {"name": name.removesuffix("_reason"), "reason": reason, "count": int(count)}
-        for name in takes.columns
-        if name.endswith("_reason")
-        for reason, count in takes[name].value_counts().items()
-        if reason != "not asked for"
-    ]
+    """Why measurements are undefined, with how many takes and which; never silently left out."""
+    names: dict[str, list[str]] = {}
+    counts: dict[str, int] = {}
+    for name in (column for column in takes.columns if column.endswith("_reason")):
+        for reason, count in takes[name].value_counts().items():
+            if reason != "not asked for":
+                names.setdefault(str(reason), []).append(name.removesuffix("_reason"))
+                counts[str(reason)] = max(int(count), counts.get(str(reason), 0))
+    return [{"reason": r, "names": names[r], "count": counts[r]} for r in names]
 
 
 def column(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -70,7 +70,12 @@ def render(store: Store, name: str, takes: pd.DataFrame) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "money": _money, "short": numbers.short}
+    environment.filters |= {
+        "number": _number,
+        "money": _money,
+        "percent": numbers.percent,
+        "short": numbers.short,
+    }
     done = takes[takes["state"] == State.DONE]
     costs = numbers.costs(takes)
     return environment.get_template("report.html.j2").render(
