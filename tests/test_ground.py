@@ -29,7 +29,7 @@ LAYERS = {
     0: "errors",
     1: "value words",
     2: "analysis clip cost database experiment sketch",
-    3: "audio_files preview request rulers",
+    3: "analysis.checks audio_files preview request",
     4: "contract sweep take",
     5: "engines.base records",
     6: "engines measure store",
