@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from workbench.analysis.checks.score_untouched import coded_copy
 from workbench.analysis.diversity import measure_diversity, take_distance
 from workbench.analysis.features import Features, FloatArray
-from workbench.analysis.score_untouched import coded_copy
 from workbench.errors import AudioError
 
 RATE_HZ = 22_050

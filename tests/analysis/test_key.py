@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from workbench.analysis.checks.score_key import keyed_clips
+from workbench.analysis.checks.score_untouched import coded_copy
 from workbench.analysis.features import Features, FloatArray
 from workbench.analysis.key import (
     RELATION_SCORES,
@@ -14,8 +16,6 @@ from workbench.analysis.key import (
     key_score,
     relative_key,
 )
-from workbench.analysis.score_key import keyed_clips
-from workbench.analysis.score_untouched import coded_copy
 from workbench.errors import AudioError
 from workbench.words import KeyName, parse_key
 

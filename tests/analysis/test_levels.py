@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.analysis import score_levels
-from workbench.analysis.level_material import hard_clipped, music
+from workbench.analysis.checks import score_levels
+from workbench.analysis.checks.level_material import hard_clipped, music
 from workbench.analysis.levels import (
     Levels,
     correlation,

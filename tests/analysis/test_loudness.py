@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from workbench.analysis import score_levels
-from workbench.analysis.level_material import music, peak_tone, tone
+from workbench.analysis.checks import score_levels
+from workbench.analysis.checks.level_material import music, peak_tone, tone
 from workbench.analysis.loudness import (
     KWeighted,
     k_weighting_sos,

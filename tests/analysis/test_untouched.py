@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.analysis.features import FEATURE_RATE_HZ, FloatArray
-from workbench.analysis.score_untouched import (
+from workbench.analysis.checks.score_untouched import (
     Edit,
     coded_copy,
     programmed_edits,
     rendered_again,
 )
+from workbench.analysis.features import FEATURE_RATE_HZ, FloatArray
 from workbench.analysis.untouched import audit_untouched, edit_extent, splice_back
 from workbench.errors import AudioError
 
