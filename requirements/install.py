@@ -43,7 +43,7 @@ def uv_options(settings: dict[str, list[str]]) -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Install the files named, with options for uv, leaving a mark for as long as the environment may be incomplete."""
+    """Install the files named; a mark stays for as long as the environment may be incomplete."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout

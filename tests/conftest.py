@@ -20,7 +20,7 @@ from workbench.request import AnyRequest, Request
 from workbench.study import Study
 from workbench.sweep import Sweep
 
-TONE = Clip(np.sin(np.arange(24_000) / 20)[np.newaxis] * 0.1, 24_000)
+TONE = Clip(np.sin(np.arange(24_000) / 20).astype(np.float32)[np.newaxis], 24_000)
 
 
 def silent(progress: Progress) -> None:

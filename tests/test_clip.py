@@ -12,13 +12,13 @@ from workbench.errors import AudioError
 
 RNG = np.random.default_rng(1)
 NOISE = (RNG.standard_normal((2, 96_000)) * 0.1).astype(np.float32)
-ON_16_BITS = np.round(NOISE * 32768).clip(-32768, 32767).astype(np.float32) / 32768
-ON_24_BITS = np.round(NOISE * 2**23).astype(np.float32) / 2**23
+ON_16_BITS = np.round(NOISE * 32768).clip(-32768, 32767).astype(np.float32) / np.float32(32768)
+ON_24_BITS = np.round(NOISE * 2**23).astype(np.float32) / np.float32(2**23)
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 
 
 @pytest.mark.parametrize(
-    ("samples", "suffix"), [(ON_16_BITS, ".flac"), (ON_24_BITS, ".flac"), (NOISE / 3, ".wav")]
+    ("samples", "suffix"), [(ON_16_BITS, ".flac"), (ON_24_BITS, ".flac"), (NOISE / np.float32(3), ".wav")]
 )
 def test_the_lossless_container_gives_back_every_sample(
     samples: np.ndarray, suffix: str, tmp_path: Path

@@ -83,7 +83,7 @@ def test_an_inpaint_keeps_every_sample_outside_its_window(
     rate_hz: int, channels: int, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(3)
-    source = Clip((rng.standard_normal((channels, 12 * rate_hz)) * 0.05), rate_hz)
+    source = Clip(rng.normal(0, 0.05, (channels, 12 * rate_hz)).astype(np.float32), rate_hz)
     path = tmp_path / "source.wav"
     source.write(path)
     wish = Inpaint(

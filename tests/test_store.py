@@ -20,7 +20,8 @@ from workbench.request import Request
 from workbench.store import DATABASE, Store
 from workbench.take import Measurement, State, Take
 
-CLIP = Clip(np.round(np.random.default_rng(0).standard_normal((2, 4800)) * 900) / 32768, 48_000)
+NOISE = np.round(np.random.default_rng(0).standard_normal((2, 4800)) * 900) / 32768
+CLIP = Clip(NOISE.astype(np.float32), 48_000)
 WISH = Request(tags="jazz")
 
 

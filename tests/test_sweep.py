@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from workbench.errors import RequestError
@@ -34,7 +36,8 @@ def test_skipped_combinations_are_left_out() -> None:
 
 
 def test_an_option_is_an_axis_too() -> None:
-    sweep = Sweep(BASE, **{"options.lora_scale": [0.5, 1.0]})
+    axes: dict[str, Any] = {"options.lora_scale": [0.5, 1.0]}
+    sweep = Sweep(BASE, **axes)
     assert [dict(c.request.options) for c in sweep] == [{"lora_scale": 0.5}, {"lora_scale": 1.0}]
 
 
@@ -49,7 +52,7 @@ def test_an_option_is_an_axis_too() -> None:
     ],
 )
 def test_an_impossible_axis_is_refused_before_anything_runs(
-    axes: dict[str, list[object]], said: str
+    axes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(RequestError, match=said):
         Sweep(BASE, **axes)

@@ -1,6 +1,6 @@
 """Clips whose loudness, peaks, silences and flaws are known, because they are built.
 
-What the tests and `workbench.analysis.checks.score_levels` measure. All clips are float32, (2, n), full
+What the tests and `score_levels` measure. All clips are float32, (2, n), full
 scale at 1.0; the same arguments give the same samples.
 
 References: the tones of `LOUDNESS_CASES`, `RANGE_CASES` and `PEAK_CASES` are those that EBU Tech

@@ -8,7 +8,7 @@ of them: played faster or slower by up to six semitones, the key must move by as
 a third of a semitone, or through Ogg Vorbis and back, it must stay. Last, white noise has no key
 and must be refused.
 
-`python -m workbench.analysis.checks.score_key 12 tuned` scores the genres that were tuned on instead.
+`... score_key 12 tuned` scores the genres that were tuned on instead.
 """
 
 from __future__ import annotations
