@@ -47,8 +47,11 @@ class Rhythm:
     def next_wait_s(self, elapsed_s: float) -> float:
         """Seconds until the next look at a job that was submitted `elapsed_s` ago."""
         typical_s = self.typical_s
-        if typical_s is not None and elapsed_s < _EARLY * typical_s - 0.01:
-            return min(_EARLY * typical_s - elapsed_s, _SLOWEST_S)
-        share, quickest_s = (0.15, 0.2) if typical_s is None else (0.03, 0.02)
-        wait_s = min(max(share * elapsed_s, quickest_s), _SLOWEST_S)
-        return wait_s * random.uniform(0.8, 1.2)
+        if typical_s is None:
+            wait_s = max(0.15 * elapsed_s, 0.2)
+        else:
+            late_s = elapsed_s - _EARLY * typical_s
+            if late_s < -0.01 * typical_s:
+                return min(-late_s, _SLOWEST_S)
+            wait_s = max(0.5 * late_s, 0.01 * typical_s, 0.01)
+        return min(wait_s, _SLOWEST_S) * random.uniform(0.8, 1.2)
