@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     Returns
     -------
     FastAPI
-        With ``/openapi.json`` and ``/docs``.
+        With its description at ``/openapi.json``.
     """
 
     @asynccontextmanager
@@ -67,6 +67,9 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         summary="RunComfy's and SkyStudio's contracts over a local engine.",
         lifespan=lifespan,
+        # Those pages would load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
         # Handed over as they are: an included router costs every call a second matching.
         routes=[route for router in _ROUTERS for route in router.routes],
     )
