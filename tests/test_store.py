@@ -145,7 +145,9 @@ def test_what_was_measured_is_replaced_by_name(tmp_path: Path) -> None:
         )
         values = {m.name: (m.value, m.reason) for m in store.measurements(take.id)}
         assert values == {"a": (2.5, ""), "b": (None, "too short"), "c": ("match", "")}
-        assert store.methods([take.id]) == {take.id: {"m/2"}}
+        store.save_plan("s", {}, [Place(take.key, "sketch", "0", {}, WISH)])
+        assert store.lacking("s", "a", "m/2") == []
+        assert store.lacking("s", "a", "m/3") == [take.id]
 
 
 def test_an_older_store_is_brought_forward_with_its_data(

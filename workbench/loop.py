@@ -7,6 +7,7 @@ an engine may send anything; a job id is on disk before an engine polls for it.
 
 from __future__ import annotations
 
+import heapq
 import logging
 import queue
 import threading
@@ -52,7 +53,6 @@ class Job:
     quote: Quote
     take: Take | None = None
     tries: int = 0
-    not_before: float = 0.0
     began: float = 0.0
     share: float = 0.0
 
@@ -65,27 +65,44 @@ class Job:
 
 @dataclass(eq=False)
 class _Lane:
-    """One engine's queue of jobs and its threads."""
+    """One engine's queue of jobs and its threads; jobs to try again wait apart, by their time."""
 
     engine: Engine
     pool: ThreadPoolExecutor
     waiting: deque[Job] = field(default_factory=deque)
+    delayed: list[tuple[float, int, Job]] = field(default_factory=list)
     busy: int = 0
 
     def next_batch(self, now: float) -> list[Job]:
-        """Jobs at the front that may share one call; empty if none may start now."""
-        ready = [job for job in self.waiting if job.not_before <= now]
-        if not ready or self.busy >= self.engine.concurrency:
+        """The next jobs that may share one call, taken from the queue; empty if none may start."""
+        if self.busy >= self.engine.concurrency:
             return []
-        first = ready[0]
-        key = self.engine.batch_key(first.place.request)
-        batch = [
-            job
-            for job in ready
-            if job.place.round == first.place.round
-            and (job is first or self.engine.batch_key(job.place.request) == key)
-        ]
-        return batch[: self.engine.batch_max]
+        if self.delayed and self.delayed[0][0] <= now:
+            return [heapq.heappop(self.delayed)[2]]
+        if not self.waiting:
+            return []
+        batch = [self.waiting.popleft()]
+        passed_over: list[Job] = []
+        round_, key = batch[0].place.round, self.engine.batch_key(batch[0].place.request)
+        while (
+            len(batch) < self.engine.batch_max
+            and self.waiting
+            and self.waiting[0].place.round == round_
+        ):
+            job = self.waiting.popleft()
+            is_alike = self.engine.batch_key(job.place.request) == key
+            (batch if is_alike else passed_over).append(job)
+        self.waiting.extendleft(reversed(passed_over))
+        return batch
+
+    def put_back(self, job: Job, not_before: float) -> None:
+        """Queue a job for another try at `not_before` on the monotonic clock."""
+        heapq.heappush(self.delayed, (not_before, id(job), job))
+
+    def clear(self) -> None:
+        """Forget all that has not started."""
+        self.waiting.clear()
+        self.delayed.clear()
 
 
 class Loop:
@@ -137,6 +154,9 @@ class Loop:
         self._lanes: list[_Lane] = []
         self._under_way: set[Job] = set()
         self._admitted: set[str] = set()
+        self._round_quotes: dict[str, list[Decimal]] = {}
+        for job in self.jobs:
+            self._round_quotes.setdefault(job.place.round, []).append(job.quote.amount_usd)
         self._news: queue.SimpleQueue[tuple[Job, Delivery | EngineError | Cancelled] | _Lane] = (
             queue.SimpleQueue()
         )
@@ -162,7 +182,7 @@ class Loop:
         return _Lane(engine, pool, waiting)
 
     def _is_open(self) -> bool:
-        return any(lane.waiting or lane.busy for lane in self._lanes)
+        return any(lane.waiting or lane.delayed or lane.busy for lane in self._lanes)
 
     # Starting
 
@@ -173,15 +193,13 @@ class Loop:
             while batch := lane.next_batch(time.monotonic()):
                 if not self._admit(batch[0].place.round):
                     return
-                for job in batch:
-                    lane.waiting.remove(job)
                 self._start(lane, batch)
 
     def _admit(self, round_: str) -> bool:
         """Promise a whole round's quotes, once; without cover for it, nothing more starts."""
         if round_ in self._admitted:
             return True
-        quotes = [job.quote.amount_usd for job in self.jobs if job.place.round == round_]
+        quotes = self._round_quotes[round_]
         try:
             self.ledger.reserve(Quote(amount_usd=sum(quotes, Decimal(0))))
         except BudgetError as error:
@@ -196,7 +214,7 @@ class Loop:
     def _give_up(self, why: str) -> None:
         self.stopped = self.stopped or why
         for lane in self._lanes:
-            lane.waiting.clear()
+            lane.clear()
 
     def _start(self, lane: _Lane, batch: list[Job]) -> None:
         for job in batch:
@@ -276,9 +294,9 @@ class Loop:
         if job.tries >= BUSY_TRIES or self.stop.is_set() or self.stopped:
             return False
         backoff_s = busy.retry_after_s or _BUSY_WAIT_S * 2 ** (job.tries - 1)
-        job.not_before = time.monotonic() + backoff_s
         self._under_way.discard(job)
-        next(lane for lane in self._lanes if lane.engine is job.engine).waiting.append(job)
+        lane = next(lane for lane in self._lanes if lane.engine is job.engine)
+        lane.put_back(job, time.monotonic() + backoff_s)
         return True
 
     def _settle(self, job: Job, outcome: Delivery | EngineError | Cancelled) -> None:

@@ -335,13 +335,15 @@ class Store:
         )
         return [Measurement(**dict(row)) for row in rows]
 
-    def methods(self, take_ids: Iterable[int]) -> dict[int, set[str]]:
-        """Which methods each take was measured with."""
-        found: dict[int, set[str]] = {take_id: set() for take_id in take_ids}
-        for row in self._db.rows("SELECT DISTINCT take_id, method FROM measurements"):
-            if row["take_id"] in found:
-                found[row["take_id"]].add(row["method"])
-        return found
+    def lacking(self, name: str, quantity: str, method: str) -> list[int]:
+        """Finished takes of a study that this method has not measured this quantity of."""
+        rows = self._db.rows(
+            "SELECT t.id FROM takes t WHERE t.state = 'done' "
+            "AND t.key IN (SELECT key FROM plan WHERE study_id = ?) AND NOT EXISTS ("
+            "SELECT 1 FROM measurements WHERE take_id = t.id AND name = ? AND method = ?)",
+            (self.study_id(name), quantity, method),
+        )
+        return [row["id"] for row in rows]
 
     def frame_rows(self, name: str) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
         """Raw rows for the table: places with their take, and measurements of those takes."""

@@ -327,20 +327,17 @@ def measure_study(store: Store, name: str, measures: Sequence[Measure] = STANDAR
         How many takes were measured. A take whose audio is gone or damaged gets undefined
         measurements that say so.
     """
-    done = [take_id for take_id, state in store.latest(name).values() if state is State.DONE]
-    known = store.methods(done)
-    count = 0
-    for take_id in done:
-        lacking = [m for m in measures if m.method not in known[take_id]]
-        if not lacking:
-            continue
+    lacking: dict[int, list[Measure]] = {}
+    for measure in measures:
+        for take_id in store.lacking(name, measure.quantities[0], measure.method):
+            lacking.setdefault(take_id, []).append(measure)
+    for take_id, unasked in lacking.items():
         take = store.take(take_id)
         try:
-            measure_take(store, take, store.clip(take), lacking)
+            measure_take(store, take, store.clip(take), unasked)
         except (AudioError, StoreError) as error:
-            store.add_measurements(take_id, _undefined(lacking, str(error)))
-        count += 1
-    return count
+            store.add_measurements(take_id, _undefined(unasked, str(error)))
+    return len(lacking)
 
 
 def _undefined(measures: Sequence[Measure], reason: str) -> list[Measurement]:
