@@ -18,18 +18,21 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distributions, version
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from workbench.errors import ExperimentError, RequestError
 from workbench.value import digest
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
 
 EXECUTED = "executed.ipynb"
 PROVENANCE = "provenance.json"
@@ -107,7 +110,6 @@ def run_experiment(
         If a cell fails; the executed notebook is saved and named in the error.
     """
     import papermill
-    from traitlets.config import Config
 
     known = papermill.inspect_notebook(str(experiment.notebook))
     parameters = {**experiment.parameters, **changes}
@@ -120,42 +122,75 @@ def run_experiment(
     folder = _new_folder(runs, experiment.name)
     record = _provenance(experiment, parameters)
     _write_json(folder / PROVENANCE, record)
-    executed = folder / EXECUTED
     try:
-        with _quiet_kernel():
-            papermill.execute_notebook(
-                str(experiment.notebook),
-                str(executed),
-                parameters=parameters,
-                kernel_name="python3",
-                cwd=str(folder),
-                execution_timeout=timeout_s,
-                progress_bar=sys.stderr.isatty(),
-                config=Config({"KernelManager": {"transport": "ipc"}}),
-            )
-    except papermill.PapermillExecutionError as error:
-        record["failed"] = f"{error.ename}: {error.evalue}"
-        raise ExperimentError(
-            f"cell {error.exec_count} of {experiment.name} failed: {error.ename}: {error.evalue} "
-            f"(the notebook as it ran: {executed}).",
-            error.exec_count,
-            executed,
-        ) from None
+        _execute(experiment, parameters, folder, timeout_s)
+    except ExperimentError as error:
+        record["failed"] = str(error)
+        raise
     finally:
         record["ended_at"] = _now()
         _write_json(folder / PROVENANCE, record)
     return folder
 
 
-@contextmanager
-def _quiet_kernel() -> Iterator[None]:
-    """The kernel is this very Python, whatever kernels the user has registered."""
-    path = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
+def _execute(
+    experiment: Experiment, parameters: Mapping[str, Any], folder: Path, timeout_s: int
+) -> None:
+    import papermill
+    from jupyter_core.utils import ensure_event_loop
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from traitlets.config import Config
+
+    executed = folder / EXECUTED
     try:
-        yield
+        papermill.execute_notebook(
+            str(experiment.notebook),
+            str(executed),
+            parameters=parameters,
+            kernel_name="python3",
+            kernel_manager_class=_own_kernel(),
+            cwd=str(folder),
+            execution_timeout=timeout_s,
+            progress_bar=sys.stderr.isatty(),
+            config=Config({"KernelManager": {"transport": "ipc"}}),
+        )
+    except papermill.PapermillExecutionError as error:
+        raise ExperimentError(
+            f"cell {error.exec_count} of {experiment.name} failed: {error.ename}: {error.evalue} "
+            f"(the notebook as it ran: {executed}). The cell:\n\n{indent(error.source, '    ')}",
+            error.exec_count,
+            executed,
+        ) from None
+    except CellTimeoutError:
+        raise ExperimentError(
+            f"a cell of {experiment.name} took longer than {timeout_s} s (the notebook as far as "
+            f"it ran: {executed}).",
+            notebook=executed,
+        ) from None
+    except DeadKernelError:
+        raise ExperimentError(
+            f"the process that ran {experiment.name} ended early (the notebook as far as it ran: "
+            f"{executed}).",
+            notebook=executed,
+        ) from None
     finally:
-        os.environ["PATH"] = path
+        loop = ensure_event_loop()  # the one that papermill's client left open
+        if not loop.is_running():
+            loop.close()
+
+
+def _own_kernel() -> type[AsyncKernelManager]:
+    """The kernel is this very Python, whatever kernels the user has registered."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+    return OwnKernel
 
 
 def _new_folder(runs: Path, name: str) -> Path:
