@@ -47,13 +47,13 @@ _HIGHEST_RATE_HZ = 384_000
 # Frames per transform: small enough to stay in a core's cache; 64 was fastest of 32 to 4096.
 _FRAMES_PER_BATCH = 64
 # The slow part of the onset bands, removed as their running mean over this long.
-_LOCAL_MEAN_S = 0.8
+LOCAL_MEAN_S = 0.8
 # Mean power compresses as log(1 + 30). From 3 to 300 the tempo hardly cares (tuning clips).
-_COMPRESSION = 30.0
+COMPRESSION = 30.0
 # Windows of this many frames at either end reach over the padding.
-_EDGE_FRAMES = 1 + WINDOW_SAMPLES // 2 // HOP_SAMPLES
+EDGE_FRAMES = 1 + WINDOW_SAMPLES // 2 // HOP_SAMPLES
 # A band whose compressed rises deviate less than this (0.04 dB) carries no onsets.
-_FAINTEST_DEVIATION = 0.01
+FAINTEST_DEVIATION = 0.01
 
 
 class Features:
@@ -88,6 +88,17 @@ class Features:
     def duration_s(self) -> float:
         """Length of the clip in seconds."""
         return int(self.samples.shape[1]) / self.rate_hz
+
+    def adopt(self, **arrays: FloatArray) -> None:
+        """Take shared arrays computed elsewhere, by name, instead of computing them here.
+
+        For `workbench.analysis.batched`; the arrays become read-only.
+        """
+        for name, array in arrays.items():
+            if not isinstance(getattr(type(self), name, None), cached_property):
+                raise TypeError(f"{name} is no shared array of a clip.")
+            # Where `cached_property` keeps what it computed.
+            vars(self)[name] = _frozen(array)
 
     @cached_property
     def mono(self) -> FloatArray:
@@ -228,17 +239,17 @@ def onset_bands(mel_power: FloatArray) -> FloatArray:
     [4, 4, 4, 4, 4, 4, 4, 4]
     """
     mean_power = float(mel_power.mean(dtype=np.float64)) or 1.0
-    compressed = np.log1p(np.float32(_COMPRESSION / mean_power) * mel_power)
+    compressed = np.log1p(np.float32(COMPRESSION / mean_power) * mel_power)
     rises = np.zeros((ONSET_BANDS, mel_power.shape[1]), dtype=np.float32)
     upward = np.maximum(np.diff(compressed, axis=1), 0)
     rises[:, 1:] = upward.reshape(ONSET_BANDS, MEL_BANDS // ONSET_BANDS, -1).mean(axis=1)
-    rises[:, :_EDGE_FRAMES] = 0
-    rises[:, -_EDGE_FRAMES:] = 0
-    local_frames = round(_LOCAL_MEAN_S * FRAME_RATE_HZ)
+    rises[:, :EDGE_FRAMES] = 0
+    rises[:, -EDGE_FRAMES:] = 0
+    local_frames = round(LOCAL_MEAN_S * FRAME_RATE_HZ)
     rises -= scipy.ndimage.uniform_filter1d(rises, local_frames, axis=1, mode="nearest")
     np.maximum(rises, 0, out=rises)
     deviation = rises.std(axis=1, keepdims=True)
-    rises /= np.maximum(deviation, max(float(np.median(deviation)), _FAINTEST_DEVIATION))
+    rises /= np.maximum(deviation, max(float(np.median(deviation)), FAINTEST_DEVIATION))
     return rises
 
 
