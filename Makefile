@@ -14,6 +14,7 @@ export PYTHONNOUSERSITE := 1
 .DELETE_ON_ERROR:
 
 demo: .venv/.demo
+	$(BIN)/workbench sweep experiments/demo/engines.yml
 	$(BIN)/workbench sweep experiments/demo/study.yml
 
 test: .venv/.full
@@ -33,7 +34,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 lock: .venv/.python
 	$(LOCK) --extra dev pyproject.toml --output-file requirements/all.txt
-	$(LOCK) --constraints requirements/all.txt pyproject.toml --output-file requirements/demo.txt
+	$(LOCK) --constraints requirements/all.txt --extra server pyproject.toml --output-file requirements/demo.txt
 	$(LOCK) --group bootstrap --output-file requirements/bootstrap.txt
 
 # Takes and reports under runs/ are the user's: they stay.
