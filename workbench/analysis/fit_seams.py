@@ -56,6 +56,7 @@ class Recipe:
     genres: tuple[str, ...] = tuple(sorted(GENRES))
     seeds: tuple[int, ...] = (0,)
     duration_s: float = 20.0
+    kinds: tuple[str, ...] = KINDS
     places: int = 1
     untouched_places: int = 4
     knots: tuple[float, ...] = (1.0, 3.0)
@@ -127,8 +128,8 @@ def readings(material: Material, recipe: Recipe, rng: np.random.Generator) -> It
         yield _read(material, "untouched", material.samples, edge_s)
     for _ in range(recipe.places):
         edge_s = draw_place(material, rng)
-        for kind, edited in ladder.rungs(edge_s, rng):
-            yield _read(material, kind, edited, edge_s)
+        for kind in recipe.kinds:
+            yield _read(material, kind, ladder.edit(kind, edge_s, rng), edge_s)
 
 
 def draw_place(material: Material, rng: np.random.Generator) -> float:
@@ -247,7 +248,7 @@ def score_lines(rows: Sequence[Reading], scores: DoubleArray) -> Iterator[str]:
     clips = np.array([row.clip for row in rows])
     untouched = kinds == "untouched"
     limit = float(np.quantile(scores[untouched], 0.95))
-    for kind in KINDS:
+    for kind in dict.fromkeys(row.kind for row in rows):
         own = kinds == kind
         area = area_under_curve(scores[own], scores[untouched])
         low, high = _area_interval(scores, clips, own, untouched)

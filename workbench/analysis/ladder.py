@@ -16,7 +16,7 @@ Reference: R. Bristow-Johnson, Cookbook formulae for audio EQ biquad filter coef
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property, partial
 from types import MappingProxyType
 
@@ -114,11 +114,6 @@ class Ladder:
     def duration_s(self) -> float:
         """Length of the clip in seconds."""
         return int(self.samples.shape[1]) / self.rate_hz
-
-    def rungs(self, edge_s: float, rng: np.random.Generator) -> Iterator[tuple[str, Samples]]:
-        """Each kind of `KINDS` with its edited clip, edge at `edge_s`."""
-        for kind in KINDS:
-            yield kind, self.edit(kind, edge_s, rng)
 
     def edit(self, kind: str, edge_s: float, rng: np.random.Generator) -> Samples:
         """One edited clip.

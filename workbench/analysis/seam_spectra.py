@@ -68,7 +68,8 @@ def fine_matrix(bins_hz: npt.NDArray[np.floating], rate_hz: int) -> FloatArray:
     """Mean power of the bins in each of the fine bands, (bands, bins)."""
     edges = fine_edges_hz(bins_hz, rate_hz)
     matrix = (bins_hz >= edges[:-1, None]) & (bins_hz < edges[1:, None])
-    return (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)).astype(np.float32)
+    mean = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    return np.asarray(mean, dtype=np.float32)
 
 
 def chroma_matrix(bins_hz: npt.NDArray[np.floating]) -> FloatArray:

@@ -365,7 +365,7 @@ class SeamReader:
             for side in (pieces[:, :size], pieces[:, -size:])
         )
         floor = 1e-7 * max(before.max(), after.max()) + TINY
-        return before + floor, after + floor, bins_hz[used]
+        return before + floor, after + floor, np.asarray(bins_hz[used], dtype=np.float64)
 
     def _phase_break(self, times_s: DoubleArray) -> DoubleArray:
         deviation = self._frames[2]
@@ -375,7 +375,8 @@ class SeamReader:
         around = (np.abs(frames_s - times_s[:, None]) <= 0.7) & ~near
         peak = np.where(near, deviation, 0).max(axis=1)
         mean = (around * deviation).sum(axis=1) / np.maximum(around.sum(axis=1), 1)
-        return peak / (mean + 1e-3)
+        ratio: DoubleArray = peak / (mean + 1e-3)
+        return ratio
 
     @cached_property
     def _fine_bands(self) -> DoubleArray:

@@ -78,7 +78,8 @@ class Spans:
 
 def _quantile(rows: DoubleArray, share: float) -> DoubleArray:
     place = int(share * (len(rows) - 1))
-    return np.partition(rows, place, axis=0)[place]
+    picked: DoubleArray = np.partition(rows, place, axis=0)[place]
+    return picked
 
 
 def running_sum(rows: npt.NDArray[np.floating]) -> DoubleArray:

@@ -183,7 +183,8 @@ def hinges(z: DoubleArray, knots: DoubleArray) -> DoubleArray:
     [[0.0, 0.0], [0.0, 0.0], [2.0, 1.0]]
     """
     squashed = np.sign(z) * np.log1p(np.abs(z))
-    return np.maximum(squashed[..., None] - np.log1p(knots), 0)
+    above: DoubleArray = np.maximum(squashed[..., None] - np.log1p(knots), 0)
+    return above
 
 
 @cache
@@ -364,7 +365,8 @@ def control_times_s(duration_s: float, edges_s: tuple[float, ...]) -> DoubleArra
         raise AudioError(
             "the edges leave no room for control times; measure a longer clip, or its edges apart."
         )
-    return candidates[np.linspace(0, len(candidates) - 1, CONTROLS).astype(int)]
+    chosen: DoubleArray = candidates[np.linspace(0, len(candidates) - 1, CONTROLS).astype(int)]
+    return chosen
 
 
 def edge_readings(
