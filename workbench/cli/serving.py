@@ -23,18 +23,31 @@ def serve(
     folder: ServerFolder = DEFAULT_FOLDER,
     host: Annotated[str, typer.Option(help="Other than loopback needs a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at once.")] = None,
+    submits_per_minute: Annotated[int, typer.Option(min=1, help="Of one key.")] = 600,
+    active_max: Annotated[int, typer.Option(min=1, help="Jobs of one key at once.")] = 100,
 ) -> int:
     """Serve a local engine behind the RunComfy and SkyStudio contracts, until Ctrl-C."""
     from workbench.engines import engine as make_engine
-    from workbench.server import Settings
+    from workbench.server import Limits, Settings
     from workbench.server import serve as run
 
+    limits = Limits(submits_per_minute=submits_per_minute, active_max=active_max)
     base = f"http://{host}:{port}"
     typer.echo(f"RUNCOMFY_MODEL_API_BASE={base}/v1")
     typer.echo(f"RUNCOMFY_SERVERLESS_API_BASE={base}/prod/v2")
     typer.echo(f"RUNCOMFY_WEB_BASE={base}/api/cli-auth")
     typer.echo(f"SKYSTUDIO_API_BASE={base}/api/v1")
-    run(Settings(engine=make_engine(engine), folder=folder, host=host, port=port))
+    run(
+        Settings(
+            engine=make_engine(engine),
+            folder=folder,
+            host=host,
+            port=port,
+            workers=workers,
+            limits=limits,
+        )
+    )
     return OK
 
 
@@ -87,10 +100,11 @@ def approve(
     name: Annotated[str, typer.Option(help="Whom the key is for.")] = "signed in",
     folder: ServerFolder = DEFAULT_FOLDER,
     balance_usd: Annotated[str, typer.Option(help="What it may spend, in dollars.")] = "10",
+    credits: Annotated[str, typer.Option(help="What it may spend, in credits.")] = "10000",
 ) -> int:
     """Let a client that is signing in have a key."""
     from workbench.server import approve_sign_in
 
-    approve_sign_in(folder, code, name=name, balance_usd=balance_usd)
+    approve_sign_in(folder, code, name=name, balance_usd=balance_usd, credits=credits)
     typer.echo(f"{code} is approved.")
     return OK
