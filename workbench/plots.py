@@ -128,16 +128,17 @@ def tempo_error(takes: pd.DataFrame, by: str = "style") -> Figure:
         counts in factors beyond.
     """
     shown = _with(takes, "tempo_folded_error_pct")
-    groups = list(dict.fromkeys(shown[by]))
+    groups = dict(list(shown.groupby(by, sort=False)))
     engines = list(dict.fromkeys(shown["engine"]))
     figure, axes = _canvas(1.3 + len(groups) * (0.27 + 0.22 * len(engines)))
     axes.axvspan(-TOLERANCE_PCT, TOLERANCE_PCT, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
-    for (value, engine), takes_of in shown.groupby([by, "engine"], sort=False):
-        number = engines.index(engine)
-        lane = (number + 0.5) / len(engines) - 0.5
-        _points(axes, groups.index(value) + 0.8 * lane, 0.3 / len(engines), takes_of, number)
-    _name_groups(axes, [shown[shown[by] == value] for value in groups], by)
+    for place, group in enumerate(groups.values()):
+        for engine, takes_of in group.groupby("engine", sort=False):
+            number = engines.index(engine)
+            lane = (number + 0.5) / len(engines) - 0.5
+            _points(axes, place + 0.8 * lane, 0.3 / len(engines), takes_of, number)
+    _name_groups(axes, list(groups.values()), by)
     _error_axis(axes, shown["tempo_folded_error_pct"])
     if shown.empty:
         _say_nothing(axes)
@@ -333,7 +334,7 @@ def _name_groups(axes: Axes, groups: Sequence[pd.DataFrame], by: str) -> None:
         n = f"{counts[0]}{each}" if len(counts) == 1 else f"{counts.min()} to {counts.max()}"
         labels.append(f"{plain(_named(by, group[by].iloc[0]), 40)}\n(n = {n})")
     axes.set_yticks(range(len(groups)), labels, fontsize=8)
-    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(groups)) - 0.5, -0.5)
 
 
 def _named(by: str, value: Any) -> str:
@@ -386,4 +387,4 @@ def _cross(axes: Axes, cost: Interval, error: Interval, number: int) -> None:
     axes.plot([cost.low, cost.high], [error.mean, error.mean], color="black", linewidth=1.2)
     axes.plot([cost.mean, cost.mean], [low, error.high], color="black", linewidth=1.2)
     look = _look(number) | {"markersize": 9}
-    axes.plot(cost.mean, error.mean, markeredgecolor="black", **look)
+    axes.plot(cost.mean, error.mean, ls="", markeredgecolor="black", **look)

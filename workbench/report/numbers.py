@@ -47,9 +47,9 @@ def answer(takes: pd.DataFrame) -> str:
 def _kept(rank: str, row: Mapping[str, Any]) -> str:
     share = row["match"]
     return (
-        f"“{short(row['style'])}” on {row['engine']} kept its tempo {rank} ({percent(share.mean)} of "
-        f"{share.n} takes within 2 %, octaves aside; 95 % interval {percent(share.low)} to "
-        f"{percent(share.high)})"
+        f"“{short(row['style'])}” on {row['engine']} kept its tempo {rank} "
+        f"({percent(share.mean)} of {share.n} takes within 2 %, octaves aside; 95 % interval "
+        f"{percent(share.low)} to {percent(share.high)})"
     )
 
 
@@ -237,8 +237,9 @@ def ruler_check(takes: pd.DataFrame) -> str:
     share = plots.share_interval(sum(close), len(close))
     return (
         f"On the {share.n} takes whose tempo is known by construction, the tempo ruler was within "
-        f"2 % on {percent(share.mean)} (95 % interval {percent(share.low)} to {percent(share.high)}), {octave} of "
-        f"them an octave off; its largest error, octaves aside, was {max(sizes):.2g} %."
+        f"2 % on {percent(share.mean)} (95 % interval {percent(share.low)} to "
+        f"{percent(share.high)}), {octave} of them an octave off; its largest error, octaves "
+        f"aside, was {max(sizes):.2g} %."
     )
 
 
