@@ -18,7 +18,7 @@ times Fourier transform); Davies & Plumbley, IEEE TASLP 15(3) 2007 (comb over se
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -87,7 +87,7 @@ class PulseEvidence:
     def strength(self) -> DoubleArray:
         """Pulse strength on `tempo_grid_bpm()`, (1578,), 0..2.5; all zero without onsets."""
         grid_bpm = tempo_grid_bpm()
-        correlation = np.maximum(self.beat_correlation(grid_bpm), 0)
+        correlation = np.maximum(self.beat_correlation, 0)
         return np.sqrt(correlation) * self.coherence(grid_bpm)
 
     @cached_property
@@ -175,25 +175,17 @@ class PulseEvidence:
             total += weight * np.interp(multiple * tempo_bpm * bins_per_bpm, bins, sizes)
         return total
 
-    def beat_correlation(self, tempo_bpm: DoubleArray) -> DoubleArray:
-        """Autocorrelation of the bands, mean over 1 to 8 beats weighted by 1 / sqrt(beats).
+    @cached_property
+    def beat_correlation(self) -> DoubleArray:
+        """Autocorrelation of the bands on `tempo_grid_bpm()`, (1578,), -1..1.
 
-        Parameters
-        ----------
-        tempo_bpm : np.ndarray, float64, shape (k,)
-            Tempos, from 30.
-
-        Returns
-        -------
-        np.ndarray, float64, shape (k,)
-            -1..1; about 0 for noise, 1 for exact repetition every beat.
+        Mean over 1 to 8 beats weighted by 1 / sqrt(beats); about 0 for noise, 1 for exact
+        repetition every beat.
         """
-        frames = self.bands.shape[1]
-        wanted = _BEAT_MULTIPLES[:, None] * (60 * FRAME_RATE_HZ / tempo_bpm)
-        weights = (wanted <= _LONGEST_LAG_SHARE * frames) / np.sqrt(_BEAT_MULTIPLES[:, None])
-        lags = np.arange(len(self._correlation)) / _LAGS_PER_FRAME
-        values = np.interp(wanted.ravel(), lags, self._correlation).reshape(wanted.shape)
-        mean: DoubleArray = (values * weights).sum(axis=0) / weights.sum(axis=0)
+        below, weight_below, weight_above = _beat_reading(self.bands.shape[1])
+        read = self._correlation[below] * weight_below
+        read += self._correlation[below + 1] * weight_above
+        mean: DoubleArray = read.sum(axis=0)
         return mean
 
     def refined_bpm(self, tempo_bpm: float) -> float:
@@ -242,3 +234,19 @@ class PulseEvidence:
         overlap = 1 - np.arange(len(correlation)) / (frames * _LAGS_PER_FRAME)
         unbiased: DoubleArray = correlation / (overlap * (correlation[0] or 1.0))
         return unbiased
+
+
+@lru_cache(maxsize=4)
+def _beat_reading(frames: int) -> tuple[npt.NDArray[np.intp], DoubleArray, DoubleArray]:
+    """How to read 1 to 8 beats of every tempo of the grid between lags, all (8, 1578).
+
+    The lag below each place, and the weights of that one and of the next. The same for all clips
+    of a length, and for all windows of a clip: making it costs more than using it.
+    """
+    wanted = _BEAT_MULTIPLES[:, None] * (60 * FRAME_RATE_HZ / tempo_grid_bpm())
+    weights = (wanted <= _LONGEST_LAG_SHARE * frames) / np.sqrt(_BEAT_MULTIPLES[:, None])
+    weights /= weights.sum(axis=0)
+    places = wanted * _LAGS_PER_FRAME
+    below = np.minimum(places.astype(np.intp), frames * _LAGS_PER_FRAME - 2)
+    share = np.minimum(places - below, 1.0)
+    return below, weights * (1 - share), weights * share
