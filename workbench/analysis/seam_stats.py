@@ -63,9 +63,8 @@ _SLIP_HOP_FRAMES = 4
 class Statistic:
     """One statistic: its name, how far it looks, the least spread that counts, and its words.
 
-    The grain, in the statistic's own unit, is about half the usual spread within a clip (for the
-    beat slip, which is often the same at all control times, a sixth of a frame): it keeps music
-    that repeats itself exactly from making mountains of nothing.
+    The grain is in the statistic's own unit, about half its usual spread within a clip; it keeps
+    music that repeats itself exactly from making mountains of nothing.
     """
 
     name: str
@@ -177,8 +176,6 @@ class SeamReader:
         table = np.stack([columns[statistic.name] for statistic in STATISTICS], axis=1)
         return np.nan_to_num(table)
 
-    # Frames of 43 ms: bands, level, phase.
-
     @cached_property
     def _frame_samples(self) -> int:
         return int(2 ** round(np.log2(_FRAME_S * self.rate_hz)))
@@ -261,8 +258,6 @@ class SeamReader:
             columns[f"decay_{window_s:g}s"] = np.abs(decay.mean(axis=1))
         return columns
 
-    # Harmony and width.
-
     def _harmony(self, spans: Spans) -> dict[str, DoubleArray]:
         size = int(2 ** round(np.log2(_CHROMA_FRAME_S * self.rate_hz)))
         hop = size // 4
@@ -298,8 +293,6 @@ class SeamReader:
         before, after = spans.slices(1.5, half_s, hop / self.rate_hz, half_s, count)
         ratio = [_ratio_db(window.mean(sums)) for window in (before, after)]
         return np.abs(ratio[1] - ratio[0])
-
-    # Single samples and milliseconds.
 
     def _clicks(self, times_s: DoubleArray) -> dict[str, DoubleArray]:
         """The largest surprise to linear prediction near the time, over the usual large one.
@@ -430,8 +423,6 @@ class SeamReader:
         return fine_edges_hz(np.fft.rfftfreq(size, 1 / self.rate_hz), self.rate_hz)[:-1] >= (
             TREBLE_HZ - 1
         )
-
-    # Seconds: like compared with like, and the beat.
 
     def _matched(self, spans: Spans) -> dict[str, DoubleArray]:
         """Each moment after against the most similar moment before, and the reverse."""
