@@ -173,6 +173,12 @@ def test_free_and_paid_takes_are_both_on_the_page() -> None:
     low, high = axes.get_xlim()
     assert low < 0 < 2 < high
     assert axes.get_xscale() == "symlog"
+    frame["charged_usd"] = [0.1, 0.001, 2.0]
+    axes = axes_of(plots.cost_quality(frame))
+    low, high = axes.get_xlim()
+    assert 0 < low < 0.001 < 2 < high
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert ticks == pytest.approx([0.001, 0.01, 0.1, 1.0])
 
 
 FIGURES = (plots.tempo_error, plots.asked_delivered, plots.cost_quality)
@@ -185,6 +191,7 @@ def test_text_from_outside_is_shown_as_it_is(figure: Any) -> None:
     words = " ".join("".join(node.itertext()) for node in root.iter() if node.tag.endswith("text"))
     for text in ("<script>", "$\\frac{", "costs $5 or $6", "a_b^c", "موسيقى", "日本のポップ"):
         assert text in words
+    assert "\\$" not in words  # the escape does its work and is not seen
     assert not any(node.tag.endswith("script") for node in root.iter())
     assert drawn._repr_png_().startswith(b"\x89PNG")
 

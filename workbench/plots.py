@@ -171,7 +171,9 @@ def cost_quality(takes: pd.DataFrame, by: str = "engine") -> Figure:
         size = group["tempo_folded_error_pct"].abs().clip(lower=_ERROR_FLOOR_PCT)
         axes.plot(group["charged_usd"], size, ls="", alpha=0.45, **look)
         _cross(axes, mean_interval(group["charged_usd"]), mean_interval(size), number)
-        key.append(Line2D([], [], ls="", label=f"{_named(by, value)} (n = {len(group)})", **look))
+        key.append(
+            Line2D([], [], ls="", label=plain(f"{_named(by, value)} (n = {len(group)})"), **look)
+        )
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda pct, _: f"{pct:g}"))
     axes.axhline(TOLERANCE_PCT, color="0.5", linewidth=0.8, linestyle="--")
@@ -340,7 +342,7 @@ def _name_groups(axes: Axes, groups: Sequence[pd.DataFrame], by: str) -> None:
 def _named(by: str, value: Any) -> str:
     """How a value of a column is called in a figure."""
     if not by.endswith("_s"):
-        return plain(str(value))
+        return str(value)
     return "no length asked" if pd.isna(value) else f"{value:g} s"
 
 
@@ -370,14 +372,18 @@ def _tempo_axis(axes: Axes, side: str, low_bpm: float, high_bpm: float) -> None:
 def _cost_axis(axes: Axes, costs_usd: pd.Series) -> None:
     """Even from 0 on, or in factors if costs span more than 20; free takes at the left."""
     paid = costs_usd[costs_usd > 0]
-    reach = 1.15 * float(costs_usd.max()) or 1.0
-    margin = 0.02 * reach  # whole marks, also of free takes
+    high = 1.15 * float(costs_usd.max()) or 1.0
+    low = -0.02 * high  # whole marks, also of free takes
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     if len(paid) and paid.max() > 20 * paid.min():
-        axes.set_xscale("symlog", linthresh=float(paid.min()))
-        margin = 0.2 * float(paid.min())
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlim(-margin, reach)
+        least = float(paid.min())
+        free = len(paid) < len(costs_usd)
+        axes.set_xscale("symlog", linthresh=least) if free else axes.set_xscale("log")
+        low, high = -0.2 * least if free else 0.6 * least, 1.6 * float(paid.max())
+        decades = [d for d in 10.0 ** np.arange(-9, 4) if least <= d <= high or not free]
+        axes.xaxis.set_major_locator(FixedLocator([0.0, *decades] if free else decades))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(low, high)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: money(usd) if usd else "free"))
 
 

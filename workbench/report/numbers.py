@@ -192,7 +192,7 @@ def asked_delivered(takes: pd.DataFrame) -> list[dict[str, Any]]:
             "tempo": _tempo_got(done),
             "length": _length_got(done),
             "seed": _seed_got(done),
-            "words": (len(done), f"{int((done['notes'] != '').sum())} takes with a remark"),
+            "tags": (len(done), f"{int((done['notes'] != '').sum())} with a remark by the engine"),
         }
         rows += [
             {"engine": str(engine), "quantity": name, "takes": n, "got": got}
