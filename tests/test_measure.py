@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from workbench import sketch
 from workbench.clip import Clip
+from workbench.engines.base import Attempt, Delivery
+from workbench.engines.sketch import SketchEngine
 from workbench.measure import (
     CHANNELS,
     DURATION,
+    EXTENT,
     KEY,
     LOUDNESS,
     LOUDNESS_RANGE,
     PEAK,
+    SEAMS,
     SILENCE,
     STANDARD,
     TEMPO,
+    UNTOUCHED,
     Measure,
     Subject,
 )
-from workbench.request import Request
+from workbench.request import AnyRequest, Inpaint, Outpaint, Request, Span
 
 RATE_HZ = 48_000
 
@@ -44,7 +51,7 @@ SILENT = Clip(np.zeros((2, 12 * RATE_HZ), np.float32), RATE_HZ)
 BROKEN = Clip(np.full((2, 12 * RATE_HZ), np.nan, np.float32), RATE_HZ)
 
 
-def ask(measure: Measure, clip: Clip, request: Request | None = None) -> dict[str, object]:
+def ask(measure: Measure, clip: Clip, request: AnyRequest | None = None) -> dict[str, object]:
     return {m.name: m.value for m in measure(Subject(clip, request))}
 
 
@@ -144,3 +151,83 @@ def test_what_cannot_be_measured_is_undefined_with_its_reason(
     found = measure(Subject(clip))
     assert all(m.value is None for m in found)
     assert all(said in m.reason for m in found), found[0].reason
+
+
+# --- edits --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("edits") / "song.flac"
+    song(16.0).write(path)
+    return path
+
+
+def made(request: AnyRequest) -> Clip:
+    [(_, delivery)] = SketchEngine().generate([Attempt(request, "key")])
+    assert isinstance(delivery, Delivery)
+    assert isinstance(delivery.audio, Clip)
+    return delivery.audio
+
+
+def repair(source: Path, **options: float | bool) -> Inpaint:
+    span = Span(start_s=5, end_s=10)
+    return Inpaint(tags="house, 124 BPM", source=source, span=span, seed=3, options=options)
+
+
+def test_a_worse_edge_scores_higher_and_says_why(source: Path) -> None:
+    clean, loud = repair(source), repair(source, seam_level_db=8, seam_hard_cut=True)
+    before, after = (ask(SEAMS, made(wish), wish) for wish in (clean, loud))
+    for edge in ("start", "end"):
+        name = f"seam_score_{edge}"
+        assert float(str(after[name])) > float(str(before[name])) + 0.2
+        assert after[f"seam_verdict_{edge}"] == "clear"
+        assert "loud" in str(after[f"seam_reasons_{edge}"])
+
+
+def test_what_an_edit_should_keep_is_compared_with_its_source(source: Path) -> None:
+    wish = repair(source)
+    edited = made(wish)
+    kept = {m.name: m for m in UNTOUCHED(Subject(edited, wish))}
+    assert kept["kept_verdict"].value == "identical"
+    assert kept["kept_snr_db"].reason == "no difference"
+    assert abs(float(str(ask(EXTENT, edited, wish)["edit_extent_error_s"]))) <= 0.25
+    elsewhere = edited.samples.copy()
+    elsewhere[:, 12 * RATE_HZ : 14 * RATE_HZ] = elsewhere[:, 2 * RATE_HZ : 4 * RATE_HZ][:, ::-1]
+    assert ask(UNTOUCHED, Clip(elsewhere, RATE_HZ), wish)["kept_verdict"] == "changed"
+    # Told another span, the same edit is half a second off.
+    late = Inpaint(tags="x", source=source, span=Span(start_s=5.5, end_s=10.5))
+    error_s = float(str(ask(EXTENT, edited, late)["edit_extent_error_s"]))
+    assert error_s == pytest.approx(-0.5, abs=0.25)
+
+
+def test_an_extension_has_an_edge_where_the_source_ends(source: Path) -> None:
+    wish = Outpaint(tags="house, 124 BPM", source=source, after_s=6, seed=3)
+    edited = made(wish)
+    seams = {m.name: m for m in SEAMS(Subject(edited, wish))}
+    assert "no edge" in seams["seam_score_start"].reason
+    assert 0 <= float(str(seams["seam_score_end"].value)) <= 1
+    assert ask(UNTOUCHED, edited, wish)["kept_verdict"] == "identical"
+    both = Outpaint(tags="house, 124 BPM", source=source, before_s=6, after_s=5, seed=3)
+    assert ask(UNTOUCHED, made(both), both)["kept_verdict"] == "identical"
+
+
+def test_without_source_an_edit_is_undefined_with_its_reason(source: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.flac"
+    copy.write_bytes(source.read_bytes())
+    wish = Inpaint(tags="x", source=copy, span=Span(start_s=5, end_s=10))
+    copy.unlink()
+    for measure in (SEAMS, UNTOUCHED, EXTENT):
+        for text in measure(Subject(SONG, Request(tags="x"))):
+            assert text.reason == "not an edit"
+        for gone in measure(Subject(SONG, wish)):
+            assert "there is no file" in gone.reason
+
+
+def test_a_source_of_another_rate_is_compared_at_the_rate_of_the_edit(
+    source: Path, tmp_path: Path
+) -> None:
+    song(16.0).at_rate(44_100).write(tmp_path / "song.wav")
+    wish = Inpaint(tags="x", source=tmp_path / "song.wav", span=Span(start_s=5, end_s=10))
+    found = ask(UNTOUCHED, made(repair(source)), wish)
+    assert found["kept_verdict"] == "same waveform"

@@ -146,6 +146,20 @@ class Clip:
         last = max(first, round(end_s * self.rate_hz))
         return type(self)(self.samples[:, first:last], self.rate_hz)
 
+    def at_rate(self, rate_hz: int) -> Self:
+        """The clip resampled, or itself if that is its rate.
+
+        Examples
+        --------
+        >>> Clip(np.zeros(4800), 48_000).at_rate(44_100)
+        Clip(0.100 s, 1 ch, 44100 Hz)
+        """
+        if rate_hz == self.rate_hz:
+            return self
+        import soxr
+
+        return type(self)(soxr.resample(self.samples.T, self.rate_hz, rate_hz).T, rate_hz)
+
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Read an audio file whole.

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workbench.clip import Clip
-from workbench.errors import AudioError
-from workbench.request import AnyRequest, Outpaint, Request
+import numpy as np
+
+from workbench.clip import Clip, Samples
+from workbench.errors import AudioError, RequestError
+from workbench.request import AnyRequest, Inpaint, Outpaint, Request
 from workbench.take import Measurement
 from workbench.words import parse_key
 
@@ -25,7 +27,27 @@ if TYPE_CHECKING:
     from workbench.analysis.pulse import PulseEvidence
     from workbench.analysis.silence import Silence
 
-Values = Mapping[str, float | str | None]
+Spans = tuple[tuple[float, float], ...]
+
+
+class Undefined(str):
+    """Why one quantity has no value where its neighbours have one."""
+
+
+Values = Mapping[str, float | str | Undefined | None]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What an edit started from, laid in the time of its result.
+
+    `source` has the result's rate and is silent where there was nothing; `spans` are what was to
+    become new, `edges_s` their inner ends, None where an edit begins or ends with the clip.
+    """
+
+    source: Samples
+    spans: Spans
+    edges_s: tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -80,13 +102,40 @@ class Subject:
 
         return silence(self.k_weighted)
 
+    @cached_property
+    def edit(self) -> Edit:
+        """The source of an edit and its edges; raises `AudioError` where there is none."""
+        request = self.request
+        if request is None or isinstance(request, Request):
+            raise AudioError("not an edit")
+        try:
+            source = request.source.read().at_rate(self.clip.rate_hz)
+            return _laid_out(request, source)
+        except (FileNotFoundError, RequestError) as error:
+            raise AudioError(str(error)) from None
+
+
+def _laid_out(request: Inpaint | Outpaint, source: Clip) -> Edit:
+    if isinstance(request, Inpaint):
+        start_s, end_s = request.span.resolve(source.duration_s)
+        edges_s = (start_s or None, end_s if end_s < source.duration_s else None)
+        return Edit(source.samples, ((start_s, end_s),), edges_s)
+    start_s, end_s = request.before_s, request.before_s + source.duration_s
+    added = [round(side_s * source.rate_hz) for side_s in (request.before_s, request.after_s)]
+    spans = ((0.0, start_s), (end_s, end_s + request.after_s))
+    return Edit(
+        source=np.pad(source.samples, ((0, 0), added)),
+        spans=tuple(span for span in spans if span[0] < span[1]),
+        edges_s=(start_s or None, end_s if request.after_s else None),
+    )
+
 
 @dataclass(frozen=True)
 class Measure:
     """A question to a clip: its name, the version of its method, the quantities it gives.
 
-    `ask` returns a value for each name, and raises `AudioError` where the clip cannot be
-    measured; a value of None needs an entry in `reasons` or that error.
+    `ask` returns a value for each name, `Undefined` with its reason where one has none, or None
+    where it was not asked for; it raises `AudioError` where the clip cannot be measured at all.
     """
 
     name: str
@@ -102,18 +151,17 @@ class Measure:
     def __call__(self, subject: Subject) -> tuple[Measurement, ...]:
         """Measure; every quantity comes back, defined or with its reason."""
         try:
-            values, reason = self.ask(subject), "not asked for"
+            values = self.ask(subject)
         except AudioError as error:
-            values, reason = {}, str(error)
-        return tuple(
-            Measurement(
-                name=name,
-                value=values.get(name),
-                method=self.method,
-                reason=reason if values.get(name) is None else "",
-            )
-            for name in self.quantities
-        )
+            values = dict.fromkeys(self.quantities, Undefined(error))
+        return tuple(self._measurement(name, values.get(name)) for name in self.quantities)
+
+    def _measurement(self, name: str, value: float | str | Undefined | None) -> Measurement:
+        if value is None:
+            value = Undefined("not asked for")
+        if isinstance(value, Undefined):
+            return Measurement(name=name, method=self.method, reason=str(value))
+        return Measurement(name=name, value=value, method=self.method)
 
 
 def _ask_tempo(subject: Subject) -> Values:
@@ -177,7 +225,7 @@ def _ask_channels(subject: Subject) -> Values:
     is_mono = ruler.is_mono(subject.levels)
     return {
         "mono": "yes" if is_mono else "no",
-        "width_db": None if is_mono else ruler.width_db(subject.levels),
+        "width_db": Undefined("mono") if is_mono else ruler.width_db(subject.levels),
         "channel_correlation": ruler.correlation(subject.levels),
     }
 
@@ -212,6 +260,54 @@ def _ask_silence(subject: Subject) -> Values:
         "music_end_s": found.music_end_s,
         "abrupt_end": "yes" if silence.abrupt_end(subject.k_weighted) else "no",
     }
+
+
+def _ask_seams(subject: Subject) -> Values:
+    values: dict[str, float | str | Undefined | None] = {}
+    edges_s = subject.edit.edges_s
+    for name, edge_s, other_s in zip(("start", "end"), edges_s, edges_s[::-1], strict=True):
+        values |= _seam_values(subject.clip, name, edge_s, other_s)
+    return values
+
+
+def _seam_values(clip: Clip, name: str, edge_s: float | None, other_s: float | None) -> Values:
+    from workbench.analysis.seams import measure_seam
+
+    names = tuple(f"seam_{what}_{name}" for what in ("score", "verdict", "reasons"))
+    if edge_s is None:
+        return dict.fromkeys(names, Undefined(f"the edit has no edge at its {name}"))
+    avoid_s = () if other_s is None else (other_s,)
+    try:
+        seam = measure_seam(clip.samples, clip.rate_hz, edge_s, avoid_s=avoid_s)
+    except AudioError as error:
+        return dict.fromkeys(names, Undefined(error))
+    reasons = "; ".join(seam.reasons) or "nothing stands out"
+    return dict(zip(names, (seam.score, seam.verdict, reasons), strict=True))
+
+
+def _ask_untouched(subject: Subject) -> Values:
+    from workbench.analysis.untouched import audit_untouched
+
+    edit, clip = subject.edit, subject.clip
+    found = audit_untouched(edit.source, clip.samples, clip.rate_hz, edit.spans)
+    exact = np.isinf(found.kept_snr_db)
+    return {
+        "kept_verdict": found.verdict,
+        "kept_snr_db": Undefined("no difference") if exact else found.kept_snr_db,
+        "kept_mel_db": found.kept_mel_db,
+        "kept_chroma": found.kept_chroma,
+    }
+
+
+def _ask_extent(subject: Subject) -> Values:
+    from workbench.analysis.untouched import edit_extent
+
+    edit, clip = subject.edit, subject.clip
+    errors_s = [
+        edit_extent(edit.source, clip.samples, clip.rate_hz, span).edit_extent_error_s
+        for span in edit.spans
+    ]
+    return {"edit_extent_error_s": max(errors_s, key=abs)}
 
 
 def _ask_duration(subject: Subject) -> Values:
@@ -281,6 +377,26 @@ KEY = Measure(
     _ask_key,
 )
 DURATION = Measure("duration", 1, ("duration_s", "duration_error_s"), _ask_duration)
+SEAMS = Measure(
+    "seams",
+    1,
+    (
+        "seam_score_start",
+        "seam_verdict_start",
+        "seam_reasons_start",
+        "seam_score_end",
+        "seam_verdict_end",
+        "seam_reasons_end",
+    ),
+    _ask_seams,
+)
+UNTOUCHED = Measure(
+    "untouched",
+    1,
+    ("kept_verdict", "kept_snr_db", "kept_mel_db", "kept_chroma"),
+    _ask_untouched,
+)
+EXTENT = Measure("edit-extent", 1, ("edit_extent_error_s",), _ask_extent)
 
 STANDARD: tuple[Measure, ...] = (
     TEMPO,
@@ -291,4 +407,7 @@ STANDARD: tuple[Measure, ...] = (
     SILENCE,
     CHANNELS,
     DURATION,
+    SEAMS,
+    UNTOUCHED,
+    EXTENT,
 )
