@@ -13,6 +13,7 @@
     │  └─ OutcomeUnknown                paid work may exist: never repeated on its own
     ├─ BudgetError                      carries the quote and what is left
     ├─ AudioError (also ValueError)     too short, silent, not finite: cannot be measured
+    ├─ MetricUnavailable                a learned metric's library or weights are not on this disk
     ├─ StoreError                       unreadable or contradictory record
     ├─ ExperimentError                  carries the cell and the saved notebook's path
     └─ Cancelled                        the user asked to stop; what is done is kept
@@ -110,6 +111,10 @@ class BudgetError(WorkbenchError):
 
 class AudioError(WorkbenchError, ValueError):
     """The audio cannot be read or measured: too short, silent, not finite, not audio."""
+
+
+class MetricUnavailable(WorkbenchError):
+    """A learned metric's library or weights are not on this disk; says how to get them."""
 
 
 class StoreError(WorkbenchError):
