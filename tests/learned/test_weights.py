@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,18 +21,22 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache of the hub's, and no way out of this machine."""
     from huggingface_hub import constants
 
-    def refuse(*_: object) -> None:
-        raise AssertionError("the network was asked")
+    asked = []
+
+    def refuse(*address: object) -> None:
+        asked.append(address)
+        raise OSError("no network here")
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    return tmp_path
+    yield tmp_path
+    assert asked == []
 
 
 def fill(cache: Path, name: str, model: Path) -> Path:
