@@ -29,7 +29,7 @@ LAYERS = {
     0: "errors",
     1: "value words",
     2: "analysis clip cost database experiment sketch",
-    3: "analysis.checks audio_files preview request",
+    3: "analysis.checks analysis.fit_seams audio_files preview request",
     4: "contract sweep take",
     5: "engines.base records",
     6: "engines measure store",
@@ -38,9 +38,10 @@ LAYERS = {
     9: "study",
     10: "jobs studyfile tables",
     11: "plots",
-    12: "report widgets",
-    13: "cli",
-    14: "__init__",
+    12: "seam_plot",
+    13: "report widgets",
+    14: "cli",
+    15: "__init__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
 
