@@ -35,6 +35,7 @@ class Planted:
 
     concurrency = 2
     batch_max = 1
+    is_idempotent = False
 
     def __init__(
         self,
@@ -51,6 +52,9 @@ class Planted:
     @property
     def fingerprint(self) -> Mapping[str, str]:
         return {"engine": self.name}
+
+    def ready(self) -> str:
+        return "an engine whose faults are planted"
 
     def check(self, request: AnyRequest) -> None:
         """Serves anything."""

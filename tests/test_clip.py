@@ -18,7 +18,8 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 
 
 @pytest.mark.parametrize(
-    ("samples", "suffix"), [(ON_16_BITS, ".flac"), (ON_24_BITS, ".flac"), (NOISE / np.float32(3), ".wav")]
+    ("samples", "suffix"),
+    [(ON_16_BITS, ".flac"), (ON_24_BITS, ".flac"), (NOISE / np.float32(3), ".wav")],
 )
 def test_the_lossless_container_gives_back_every_sample(
     samples: np.ndarray, suffix: str, tmp_path: Path

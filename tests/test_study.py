@@ -305,3 +305,18 @@ def test_a_study_without_name_or_engines_is_refused(tmp_path: Path) -> None:
     for name, engines in ((" ", [Planted()]), ("s", []), ("s", [Planted(), Planted()])):
         with pytest.raises(RequestError, match="a study needs"):
             Study(name, sweep, engines, store=tmp_path)
+
+
+def test_an_unknown_outcome_goes_on_under_its_key_where_that_cannot_pay_twice(
+    planted_study: Make,
+) -> None:
+    lost = {"a"}
+    engine = Planted(lambda r: OutcomeUnknown("no answer.") if r.tags in lost else None)
+    engine.is_idempotent = True
+    study = planted_study(engine)
+    assert study.run(watch=silent).unknown == 3
+    keys = {take.idempotency_key for take in study.takes() if take.state is State.UNKNOWN}
+    lost.clear()
+    assert study.run(watch=silent).made == 3
+    assert {a.idempotency_key for a in engine.served[6:]} == keys
+    assert study.store.spent_usd("planted") == Decimal("0.48")  # each counted once

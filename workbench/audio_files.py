@@ -30,10 +30,16 @@ class AudioFiles:
         Of the store.
     database : Database
         With the table ``files``.
+
+    Attributes
+    ----------
+    incoming : Path
+        Where files under way lie; whatever a dead run left there is cleared away.
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
+        self.incoming = folder / "incoming"
         self._database = database
 
     def keep(self, audio: Clip | Path) -> tuple[str, str]:
@@ -81,7 +87,7 @@ class AudioFiles:
 
     def clear_leftovers(self) -> None:
         """Remove what a dead run left: half-written files and guests that no record names."""
-        shutil.rmtree(self.folder / "incoming", ignore_errors=True)
+        shutil.rmtree(self.incoming, ignore_errors=True)
         for row in self._database.rows("SELECT sha256, suffix FROM files WHERE arrived = 0"):
             self._home(row["sha256"], row["suffix"]).unlink(missing_ok=True)
         with self._database.write(durable=False) as db:
@@ -93,9 +99,8 @@ class AudioFiles:
         return self._take_in(incoming)
 
     def _incoming(self, suffix: str) -> Path:
-        folder = self.folder / "incoming"
-        folder.mkdir(exist_ok=True)
-        return folder / f"{uuid.uuid4().hex}{suffix}"
+        self.incoming.mkdir(exist_ok=True)
+        return self.incoming / f"{uuid.uuid4().hex}{suffix}"
 
     def _take_in(self, incoming: Path) -> str:
         """Move a whole file to where its content says."""

@@ -8,7 +8,8 @@
     ├─ EngineError                      carries .engine
     │  ├─ EngineUnavailable             no GPU, no extra, no key: says what to install or set
     │  ├─ EngineRefused                 the far side said no; asking again will not help
-    │  ├─ EngineBusy                    timeout, 429, 5xx: the only one retried; .retry_after_s
+    │  ├─ EngineBusy                    timeout, 429: the only one retried; .retry_after_s
+    │  │  └─ FarSideBroken              5xx
     │  ├─ EngineFailed                  out of memory, garbage returned
     │  └─ OutcomeUnknown                paid work may exist: never repeated on its own
     ├─ BudgetError                      carries the quote and what is left
@@ -71,6 +72,10 @@ class EngineBusy(EngineError):
         super().__init__(message, engine)
         self.args = (message, engine, retry_after_s)
         self.retry_after_s = retry_after_s
+
+
+class FarSideBroken(EngineBusy):
+    """The far side answered that it is broken (5xx); the call may have been carried out."""
 
 
 class EngineFailed(EngineError):

@@ -266,6 +266,7 @@ class Loop:
             intended=self.store.intended(take.id),
             tell=tell,
             is_cancelled=self.stop.is_set,
+            folder=self.store.audio.incoming,
         )
         return attempt, job
 

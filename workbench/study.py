@@ -288,10 +288,12 @@ class Study:
         jobs = []
         for place in _once(self._places):
             take_id, state = latest.get(place.key, (0, None))
-            if place.key in self._refused or (state and state not in again and state not in _OPEN):
-                continue
             engine = by_name[place.engine]
-            take = self.store.take(take_id) if state in _OPEN else None
+            # What cannot be paid for twice goes on under its own key, whatever became of it.
+            goes_on = state in _OPEN or (state is State.UNKNOWN and engine.is_idempotent)
+            if place.key in self._refused or (state and state not in again and not goes_on):
+                continue
+            take = self.store.take(take_id) if goes_on else None
             quote = take.quote if take else engine.quote(place.request)
             jobs.append(Job(place, engine, quote, take))
         return jobs

@@ -28,7 +28,7 @@ def main(base: str, folder: str, name: str) -> None:
             os.fsync(file.fileno())
 
     made = engine(name, settings=settings_for(base, Path(folder)))
-    list(made.generate([Attempt(WISH, KEY_UUID, tell=tell)]))
+    list(made.generate([Attempt(WISH, KEY_UUID, tell=tell, folder=Path(folder, "files"))]))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,17 @@ KEY_UUID = "550e8400-e29b-41d4-a716-446655440000"
 QUICK = Limits(connect_s=1, get_s=1, submit_s=1, stall_s=1, retry_s=2, follow_s=5)
 WISH = Request(tags="jazz, piano", lyrics="[inst]", duration_s=30, seed=7)
 
+# Where the attempts of the test under way put their downloads.
+FOLDERS: list[Path] = []
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> Iterator[Path]:
+    """The folder of this test's downloads."""
+    FOLDERS.append(tmp_path / "files")
+    yield FOLDERS[-1]
+    FOLDERS.pop()
+
 
 @dataclass
 class Log:
@@ -44,10 +55,11 @@ def attempt(
     remote_id: str | None = None,
     intended: bool = False,
     is_cancelled: Callable[[], bool] = lambda: False,
+    key: str = KEY_UUID,
 ) -> Attempt:
     """An attempt that writes into a log."""
     tell = (log or Log()).events.append
-    return Attempt(request, KEY_UUID, remote_id, intended, tell, is_cancelled)
+    return Attempt(request, key, remote_id, intended, tell, is_cancelled, FOLDERS[-1])
 
 
 def outcome(engine: Engine, *args: Any, **named: Any) -> Any:
@@ -74,7 +86,7 @@ def settings_for(base: str, folder: Path, limits: Limits = QUICK, **env: str) ->
         "SKYSTUDIO_API_KEY": KEY,
         "SKYSTUDIO_USD_PER_CREDIT": "0.002",
     }
-    return replace(Settings.from_env({**known, **env}), limits=limits, folder=folder / "files")
+    return replace(Settings.from_env({**known, **env}), limits=limits)
 
 
 Maker = Callable[[Settings], HostedEngine]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -55,7 +56,7 @@ def settings_at(base: str, folder: Path, token: str) -> Settings:
         "SKYSTUDIO_API_KEY": token,
         "SKYSTUDIO_USD_PER_CREDIT": "0.002",
     }
-    return replace(Settings.from_env(env), folder=folder / "files")
+    return Settings.from_env(env)
 
 
 @pytest.fixture
@@ -77,7 +78,8 @@ def test_five_engines_at_once_reconciled_to_the_cent(here: Settings) -> None:
     before = balance(here).amount
 
     def one(made: Engine) -> tuple[Decimal, Delivery]:
-        return made.quote(WISH).amount_usd, delivered(made, WISH)
+        # A key of its own: one that two engines share would name one job for both.
+        return made.quote(WISH).amount_usd, delivered(made, WISH, key=str(uuid.uuid4()))
 
     with ThreadPoolExecutor(5) as pool:
         made = dict(zip(NAMES, pool.map(one, engines), strict=True))

@@ -72,13 +72,13 @@ FILES: dict[str, Fault] = {
 @BOTH
 @pytest.mark.parametrize("fault", FILES.values(), ids=FILES.keys())
 def test_a_file_that_fails_once_is_fetched_again(
-    make: Maker, fault: Fault, far: Far, settings: Settings
+    make: Maker, fault: Fault, far: Far, settings: Settings, files: Path
 ) -> None:
     far.next_fails("file", fault)
     made = delivered(make(settings))
     assert isinstance(made.audio, Path)
     assert made.audio.read_bytes() == far.file
-    assert list(settings.folder.iterdir()) == [made.audio]
+    assert list(files.iterdir()) == [made.audio]
 
 
 LASTING: dict[str, Fault] = {
@@ -100,13 +100,13 @@ LASTING: dict[str, Fault] = {
 @BOTH
 @pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING.keys())
 def test_a_file_that_cannot_be_had_keeps_the_charge(
-    make: Maker, fault: Fault, far: Far, settings: Settings
+    make: Maker, fault: Fault, far: Far, settings: Settings, files: Path
 ) -> None:
     far.next_fails("file", *[fault] * 40)
     result = outcome(make(settings))
     assert isinstance(result, JobFailed), repr(result)
     assert result.charge.amount_usd > 0
-    assert list(settings.folder.iterdir()) == []
+    assert list(files.iterdir()) == []
 
 
 def test_redirects_among_trusted_hosts_are_followed_without_a_token(
@@ -126,9 +126,9 @@ def test_a_link_to_a_foreign_host_is_not_asked(far: Far, settings: Settings) -> 
     assert "evil.example" in str(result)
 
 
-def test_a_name_that_climbs_stays_in_the_folder(far: Far, settings: Settings) -> None:
+def test_a_name_that_climbs_stays_in_the_folder(far: Far, settings: Settings, files: Path) -> None:
     far.link = f"{far.base}/files/..%2F..%2F..%2Fetc%2Fcron.d%2Fx.wav"
     made = delivered(runcomfy_base(settings))
     assert isinstance(made.audio, Path)
-    assert made.audio.parent == settings.folder
+    assert made.audio.parent == files
     assert made.received["file_name"] == "_.._.._etc_cron.d_x.wav"

@@ -32,7 +32,7 @@ from workbench.errors import (
 
 
 @BOTH
-def test_a_take_goes_through(make: Maker, far: Far, settings: Settings) -> None:
+def test_a_take_goes_through(make: Maker, far: Far, settings: Settings, files: Path) -> None:
     log = Log()
     made = delivered(make(settings), log=log)
     assert log.kinds() == ["intent", "submitted"]
@@ -40,7 +40,7 @@ def test_a_take_goes_through(make: Maker, far: Far, settings: Settings) -> None:
     assert made.audio.suffix == ".wav"
     assert made.audio.read_bytes() == far.file
     assert Clip.read(made.audio).duration_s == 1.0
-    assert list(settings.folder.iterdir()) == [made.audio]
+    assert list(files.iterdir()) == [made.audio]
     assert made.sent["input"]["seed"] == 7
     assert made.notes[-1] == "asked for 30 s, got 1.00 s"
     json.dumps([made.sent, made.received, log.events[0].data["sent"]], allow_nan=False)

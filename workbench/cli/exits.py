@@ -7,8 +7,10 @@ from typing import Protocol, runtime_checkable
 from workbench.errors import (
     AudioError,
     EngineBusy,
+    EngineError,
     EngineRefused,
     EngineUnavailable,
+    FarSideBroken,
     RequestError,
     WorkbenchError,
 )
@@ -38,6 +40,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (RequestError, BAD_INPUT),
     (AudioError, BAD_INPUT),
     (EngineRefused, BAD_INPUT),
+    (FarSideBroken, FAR_SIDE_BROKEN),
     (EngineBusy, TRY_LATER),
     (EngineUnavailable, NO_PERMISSION),
     (WorkbenchError, FAILURE),
@@ -55,6 +58,9 @@ def exit_code(error: BaseException) -> int | None:
     """
     if isinstance(error, ParserError):
         return USAGE
+    # A take that may still come keeps the fault that it met as its cause.
+    if isinstance(error, EngineError) and isinstance(error.__cause__, EngineError):
+        return exit_code(error.__cause__)
     return next((code for kind, code in _CODES if isinstance(error, kind)), None)
 
 

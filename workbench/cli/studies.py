@@ -113,7 +113,7 @@ def _handed_over(study: Study, take: Take, output_dir: Path) -> int:
         return FAILURE
     kept = study.store.audio.path(take.delivered)
     output_dir.mkdir(parents=True, exist_ok=True)
-    path = output_dir / f"{take.engine}-{take.key[:8]}{kept.suffix}"
+    path = output_dir / f"{take.engine}-{take.key[:8]}{kept.suffix}"  # never a name from outside
     shutil.copyfile(kept, path)
     charge = take.charge.amount_usd if take.charge else None
     typer.echo(

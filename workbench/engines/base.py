@@ -16,6 +16,7 @@ synchronous; the study runs up to `concurrency` calls of one engine at a time, i
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,8 @@ class Attempt:
         Where events go. An "intent" or "submitted" event is on disk when it returns.
     is_cancelled : callable
         Whether the user asked to stop.
+    folder : Path
+        Where a download under way belongs: what a crash leaves there is cleared away.
     """
 
     request: AnyRequest
@@ -62,6 +65,7 @@ class Attempt:
     intended: bool = False
     tell: Callable[[Event], None] = lambda event: None
     is_cancelled: Callable[[], bool] = lambda: False
+    folder: Path = Path(tempfile.gettempdir())
 
     def intend(self, sent: Json) -> None:
         """Write down what is about to be sent; returns once it is on disk."""
@@ -124,14 +128,21 @@ class Engine(Protocol):
         How many calls of `generate` may run at once.
     batch_max : int
         How many requests of one `batch_key` a call may hold.
+    is_idempotent : bool
+        Whether an attempt repeated under its idempotency key is never paid for twice. Where it
+        is not, an attempt of unknown outcome is left to a person.
     """
 
     name: str
     concurrency: int
     batch_max: int
+    is_idempotent: bool
 
     @property
     def fingerprint(self) -> Mapping[str, str]: ...
+
+    def ready(self) -> str:
+        """One line on the engine; raises `EngineUnavailable` if it cannot run here and now."""
 
     def check(self, request: AnyRequest) -> None:
         """Raise `RequestError` if this engine cannot serve the request."""

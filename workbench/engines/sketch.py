@@ -65,6 +65,7 @@ class SketchEngine:
     name = NAME
     concurrency = 1
     batch_max = 1
+    is_idempotent = True  # nothing is sent, so nothing can be paid for twice
 
     def __init__(self, usd_per_hour: Decimal | float | str = 0) -> None:
         self._usd_per_s = Decimal(str(usd_per_hour)) / 3600
@@ -73,6 +74,10 @@ class SketchEngine:
     def fingerprint(self) -> Mapping[str, str]:
         """Model and version; the audio depends on nothing else."""
         return {"engine": NAME, "version": VERSION}
+
+    def ready(self) -> str:
+        """Always: it is part of this package."""
+        return "embedded procedural music with known truth; needs no GPU, key or network"
 
     def check(self, request: AnyRequest) -> None:
         """Raise `RequestError` for an unknown option or a length outside 5..600 s."""

@@ -70,14 +70,12 @@ class Downloader:
     service : Service
         Says which hosts are trusted. Its token stays here.
     limits : Limits
-    folder : Path
-        Where the files go.
     engine : str
         For error messages.
     """
 
-    def __init__(self, service: Service, limits: Limits, folder: Path, engine: str = "") -> None:
-        self._service, self._limits, self._folder = service, limits, folder
+    def __init__(self, service: Service, limits: Limits, engine: str = "") -> None:
+        self._service, self._limits = service, limits
         self._engine = engine
 
     @cached_property
@@ -93,7 +91,9 @@ class Downloader:
         weakref.finalize(self, client.close)
         return client
 
-    def fetch(self, link: str, cap_bytes: int, pause: Pause = time.sleep) -> tuple[Path, Clip]:
+    def fetch(
+        self, link: str, cap_bytes: int, folder: Path, pause: Pause = time.sleep
+    ) -> tuple[Path, Clip]:
         """The audio behind a link, as a file and decoded.
 
         Parameters
@@ -101,6 +101,8 @@ class Downloader:
         link : str
         cap_bytes : int
             A larger file is refused.
+        folder : Path
+            Where the file goes.
         pause : callable
             Called now and then; may raise to stop the download.
 
@@ -113,11 +115,11 @@ class Downloader:
         Unsafe
             If the host is not trusted, or the file is too large or no audio.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         part: Path | None = None
         try:
             with NamedTemporaryFile(
-                dir=self._folder, prefix="take-", suffix=".part", delete=False
+                dir=folder, prefix="take-", suffix=".part", delete=False
             ) as file:
                 part = Path(file.name)
                 with self._open(link) as response:

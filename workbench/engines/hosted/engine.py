@@ -56,8 +56,9 @@ class HostedEngine:
         # More calls than slots: some download, decode, or wait as long as the service asked for,
         # while others keep the slots busy.
         self.concurrency = 2 * self._pace.slots_max
+        self.is_idempotent = far.submit_repeats
         self._limits = far.settings.limits
-        self._files = Downloader(far.wire.service, self._limits, far.settings.folder, self.name)
+        self._files = Downloader(far.wire.service, self._limits, self.name)
         self._rhythm = Rhythm()
         self._surely_refused: set[str] = set()
 
@@ -68,6 +69,11 @@ class HostedEngine:
     def fingerprint(self) -> Mapping[str, str]:
         """What, beside the request, decides the audio."""
         return self._far.fingerprint
+
+    def ready(self) -> str:
+        """Where it is; raises `SignInNeeded` without a token. Nothing is called."""
+        self._wire.service.need_token()
+        return f"{self._wire.service.name} at {self._wire.service.host}"
 
     def check(self, request: AnyRequest) -> None:
         """Raise `RequestError` if the service cannot serve the request."""
@@ -276,7 +282,7 @@ class HostedEngine:
         request = attempt.request
         cap_bytes = audio_cap_bytes(self._far.seconds(request))
         path, clip = self._wire.repeat(
-            lambda: self._files.fetch(result.link, cap_bytes, pause), pause
+            lambda: self._files.fetch(result.link, cap_bytes, attempt.folder, pause), pause
         )
         order = self._far.order(request, whole=False)
         notes = [*order.notes, *result.notes]

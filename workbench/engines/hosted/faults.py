@@ -39,6 +39,7 @@ from workbench.errors import (
     EngineFailed,
     EngineRefused,
     EngineUnavailable,
+    FarSideBroken,
 )
 
 RETRY_AFTER_MAX_S = 120.0
@@ -73,7 +74,7 @@ class Unsure(EngineBusy):
     """No usable answer came; the call may have been carried out."""
 
 
-class ServerFault(Unsure):
+class ServerFault(Unsure, FarSideBroken):
     """The far side answered with a 5xx."""
 
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Self
@@ -195,8 +194,6 @@ class Settings:
         Where RunComfy's ``token.json`` lies.
     usd_per_credit : Decimal or None
         What a SkyStudio credit costs us; None counts credits only.
-    folder : Path
-        Where downloads wait until the store takes them over.
     limits : Limits
     """
 
@@ -206,7 +203,6 @@ class Settings:
     skystudio: Service
     config_dir: Path
     usd_per_credit: Decimal | None = None
-    folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     limits: Limits = Limits()
 
     @classmethod
