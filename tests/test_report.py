@@ -329,7 +329,7 @@ def test_players_share_the_room_there_is(
 ) -> None:
     study.run(watch=silent)
     whole = len(write_report(study.store, "trial", tmp_path).read_bytes())
-    monkeypatch.setattr(page, "PREVIEWS_MAX_BYTES", 60_000)
+    monkeypatch.setattr(page, "PREVIEWS_MAX_BYTES", 40_000)
     html = write_report(study.store, "trial", tmp_path).read_text(encoding="utf-8")
     assert html.count("<audio") == 2
     assert html.count("no room in this file") == 2

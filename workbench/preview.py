@@ -14,15 +14,15 @@ from workbench.clip import Clip
 from workbench.errors import AudioError
 
 RATE_HZ = 24_000
-# libsndfile's compression level. Variable rate is cheaper to encode here than constant rate, a
-# quarter smaller, and its header states the exact length.
-_LEVEL = 0.7
+# libsndfile's compression level. Variable rate is cheaper to encode than constant rate, smaller,
+# and its header states the exact length.
+_LEVEL = 0.9
 # What music takes at this level; noise takes less.
-BYTES_PER_S = 5_600
+BYTES_PER_S = 4_500
 
 
 def preview_mp3(clip: Clip, max_s: float) -> bytes:
-    """The first `max_s` seconds as mono MP3, about 5.6 kB a second.
+    """The first `max_s` seconds as mono MP3, about 4.5 kB a second.
 
     Parameters
     ----------

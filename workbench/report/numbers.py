@@ -70,7 +70,7 @@ def short(text: str, length: int = 80) -> str:
     Examples
     --------
     >>> short("lo-fi, rhodes", 8)
-    'lo-fi, …'
+    'lo-fi,…'
     """
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 

@@ -23,7 +23,7 @@ from workbench.store import Store
 from workbench.take import State
 
 # All previews together, so that a report can still be mailed.
-PREVIEWS_MAX_BYTES = 16_000_000
+PREVIEWS_MAX_BYTES = 12_000_000
 PREVIEW_MAX_S = 20
 PREVIEW_MIN_S = 4
 
