@@ -120,8 +120,11 @@ def library(module: str, requirement: str = _EXTRA) -> ModuleType:
 
 
 def _cached_folder(name: str) -> Path:
-    hub = library("transformers.utils")
+    # The hub's own download with `local_files_only` asks it for a list of agents all the same.
     try:
-        return Path(hub.cached_file(name, _CONFIG_FILE, local_files_only=True)).parent
-    except (OSError, ValueError):  # not in the cache, or no name the hub could have
-        raise not_on_disk(name) from None
+        config = library("huggingface_hub").try_to_load_from_cache(name, _CONFIG_FILE)
+    except ValueError:  # no name the hub could have
+        config = None
+    if not isinstance(config, str):
+        raise not_on_disk(name)
+    return Path(config).parent
