@@ -29,7 +29,7 @@ LAYERS = {
     0: "errors",
     1: "value words",
     2: "analysis clip cost database experiment sketch",
-    3: "analysis.checks analysis.fit_seams audio_files preview request",
+    3: "analysis.checks analysis.fit_seams audio_files learned preview request",
     4: "contract sweep take",
     5: "engines.base records",
     6: "engines measure store",

@@ -1,0 +1,106 @@
+"""How close does a hosted sweep come to the ideal, when calls are refused now and then?
+
+Starts our own server in a process of its own, with jobs that take a second and a share of calls
+answered 429, and runs one study over it. Ideal is jobs x service time / concurrency; the ratio
+of the two, measured in one run, is the result. Everything stays on this machine.
+
+    python experiments/bench-hosted/flow.py --jobs 200 --at-once 8 --busy-share 0.05
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.engines import engine
+from workbench.engines.hosted import Settings
+from workbench.request import Request
+from workbench.study import Study
+from workbench.sweep import Sweep
+
+SERVER = '''
+import sys, threading
+from pathlib import Path
+from workbench.engines.sketch import SketchEngine
+from workbench.server import Faults, Limits, Settings, running_server
+class Canned(SketchEngine):
+    """Delivers one clip again and again, so that the far side's computing is not what is timed."""
+    def _render(self, request):
+        if not hasattr(self, "made"):
+            self.made = super()._render(request)
+        return self.made
+folder, workers, job_s, busy = Path(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:5])
+faults = Faults(busy_share=busy, busy_retry_after_s=int(sys.argv[5]), job_s=job_s, seed=1)
+limits = Limits(submits_per_minute=100_000, active_max=1_000)
+settings = Settings(Canned(), folder, workers=workers, limits=limits, faults=faults)
+with running_server(settings) as base:
+    print(base, flush=True)
+    sys.stdin.read()
+'''
+
+
+@contextmanager
+def server(folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    """A server in a process of its own; gives its base address."""
+    # More workers than jobs at once: the far side is not what limits the sweep.
+    numbers = [2 * options.at_once, options.job_s, options.busy_share, options.retry_after_s]
+    command = [sys.executable, "-c", SERVER, str(folder), *map(str, numbers)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate()
+
+
+def settings_at(base: str) -> Settings:
+    """Settings of the hosted engines for a server of our own."""
+    return Settings.from_env(
+        {
+            "RUNCOMFY_MODEL_API_BASE": f"{base}/v1",
+            "RUNCOMFY_SERVERLESS_API_BASE": f"{base}/prod/v2",
+            "SKYSTUDIO_API_BASE": f"{base}/api/v1",
+            "RUNCOMFY_TOKEN": "bench",
+            "SKYSTUDIO_API_KEY": "sk-bench",
+        }
+    )
+
+
+def main() -> None:
+    """Run once and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engine", default="runcomfy-base")
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--job-s", type=float, default=1.0)
+    parser.add_argument("--busy-share", type=float, default=0.05)
+    parser.add_argument("--retry-after-s", type=int, default=1)
+    options = parser.parse_args()
+    base = Request(tags="house, 124 BPM", lyrics="[inst]", duration_s=10)
+    sweep = Sweep(base, seed=range(options.jobs))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with server(folder / "server", options) as address:
+            made = engine(
+                options.engine, settings=settings_at(address), concurrency=options.at_once
+            )
+            with Study("bench", sweep, [made], store=folder / "store", measures=()) as study:
+                began = time.monotonic()
+                summary = study.run(watch=lambda progress: None)
+                wall_s = time.monotonic() - began
+    ideal_s = options.jobs * options.job_s / options.at_once
+    print(
+        f"{summary.made} of {options.jobs} jobs of {options.job_s:g} s, {options.at_once} at once, "
+        f"{options.busy_share:.0%} of calls answered 429: {wall_s:.1f} s, ideal {ideal_s:.1f} s, "
+        f"ratio {wall_s / ideal_s:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
