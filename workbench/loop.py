@@ -340,8 +340,9 @@ class Loop:
             return
         self.ledger.settle(job.quote, delivery.charge.amount_usd)
         self.ended[State.DONE] += 1
-        clip = delivery.audio if isinstance(delivery.audio, Clip) else self.store.clip(take)
-        measure_take(self.store, take, clip, self.measures)
+        if self.measures:
+            clip = delivery.audio if isinstance(delivery.audio, Clip) else self.store.clip(take)
+            measure_take(self.store, take, clip, self.measures)
 
     def _tell(self) -> None:
         settled = sum(self.ended.values())

@@ -148,9 +148,9 @@ def _outcome(row: sqlite3.Row) -> dict[str, Any]:
     received = json.loads(row["received"] or "{}")
     truth = json.loads(row["truth"] or "{}")
     return {
-        "quoted_usd": float(quote.get("amount_usd", 0)) if row["quote"] else None,
+        "quoted_usd": _dollars(quote) if row["quote"] else None,
         "quoted_credits": float(quote.get("credits", 0)) if row["quote"] else None,
-        "charged_usd": float(charge.get("amount_usd", 0)) if row["charge"] else None,
+        "charged_usd": _dollars(charge) if row["charge"] else None,
         "charged_credits": float(charge.get("credits", 0)) if row["charge"] else None,
         "charge_source": charge.get("source", "reported") if row["charge"] else None,
         "wall_s": row["wall_s"],
@@ -161,3 +161,9 @@ def _outcome(row: sqlite3.Row) -> dict[str, Any]:
         "audio": row["audio"] or "",
         "started_at": row["started_at"],
     }
+
+
+def _dollars(cost: Mapping[str, Any]) -> float | None:
+    """Dollars of a quote or charge; None where it is in credits whose price nobody has told."""
+    amount_usd = float(cost.get("amount_usd", 0))
+    return None if not amount_usd and float(cost.get("credits", 0)) else amount_usd
