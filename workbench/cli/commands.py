@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from workbench.cli import accounts, edits, files, machine, notebooks, serving, studies
+from workbench.cli import accounts, edits, files, machine, notebooks, rulers, serving, studies
 
-__all__ = ["accounts", "edits", "files", "machine", "notebooks", "serving", "studies"]
+__all__ = ["accounts", "edits", "files", "machine", "notebooks", "rulers", "serving", "studies"]

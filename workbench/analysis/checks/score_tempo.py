@@ -99,9 +99,7 @@ def score_clip(clip: TruthClip, seed: int) -> Scored:
     features = Features(clip.samples, clip.rate_hz)
     tempo = estimate_tempo(features)
     evidence = PulseEvidence(features.onset_bands)
-    generator = np.random.default_rng(seed)
-    wrong = clip.tempo_bpm * 2 ** generator.uniform(*_WRONG_OCTAVES, _WRONG_REQUESTS)
-    asked = [clip.tempo_bpm, *wrong]
+    asked = [clip.tempo_bpm, *wrong_requests_bpm(clip.tempo_bpm, seed)]
     strict_asked = [*asked, clip.tempo_bpm / 2, clip.tempo_bpm * 2]
     plain_bpm, plain_beats_bpm = _plain_tempos_bpm(features)
     return Scored(
@@ -110,7 +108,7 @@ def score_clip(clip: TruthClip, seed: int) -> Scored:
         tempo=tempo,
         plain_bpm=plain_bpm,
         plain_beats_bpm=plain_beats_bpm,
-        follows=tuple(_follows(features, tempo, factor) for factor in FACTORS),
+        follows=tuple(follows(features, tempo, factor) for factor in FACTORS),
         scores_2pct=np.array([verify_tempo(evidence, r)[1] for r in asked]),
         scores_4pct=np.array([verify_tempo(evidence, r, tol_pct=4.0)[1] for r in asked]),
         strict_scores=np.array([_strict_score(evidence, r) for r in strict_asked]),
@@ -121,6 +119,13 @@ def score_clip(clip: TruthClip, seed: int) -> Scored:
             else score_beats(clip.beats_s, track_beats(features, tempo))
         ),
     )
+
+
+def wrong_requests_bpm(truth_bpm: float, seed: int) -> DoubleArray:
+    """Four tempos, each at least 4.2 % off the truth in any octave."""
+    generator = np.random.default_rng(seed)
+    wrong: DoubleArray = truth_bpm * 2 ** generator.uniform(*_WRONG_OCTAVES, _WRONG_REQUESTS)
+    return wrong
 
 
 def accuracy_table(scored: list[Scored]) -> Table:
@@ -242,7 +247,8 @@ def _plain_tempos_bpm(features: Features) -> tuple[float, float]:
     return float(np.ravel(plain)[0]), float(np.ravel(beats)[0])
 
 
-def _follows(features: Features, tempo: Tempo, factor: float) -> bool:
+def follows(features: Features, tempo: Tempo, factor: float) -> bool:
+    """Whether the estimate follows when the clip is made faster, octaves forgotten, to 0.5 %."""
     faster = soxr.resample(features.mono_22k, FEATURE_RATE_HZ, FEATURE_RATE_HZ / factor)
     found = estimate_tempo(Features(faster[None], FEATURE_RATE_HZ))
     if tempo.tempo_bpm is None or found.tempo_bpm is None:

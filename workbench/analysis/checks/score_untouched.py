@@ -25,6 +25,7 @@ import soundfile
 import soxr
 
 from workbench.analysis.features import FEATURE_RATE_HZ, FloatArray
+from workbench.analysis.products import DoubleArray
 from workbench.analysis.rates import Share, share_of
 from workbench.analysis.untouched import (
     KeptVerdict,
@@ -39,7 +40,7 @@ _CLIP_S = 24.0
 _FIRST_SEED = 90_000
 # Set so that a rendering measures like that of a public neural vocoder: SNR under 1 dB, 3 dB mel.
 _WINDOW, _PHASE_SMOOTHNESS, _PHASE_RADIANS = 2048, 2.0, 2.5
-_EXPECTED: dict[str, KeptVerdict] = {
+EXPECTED: dict[str, KeptVerdict] = {
     "pasted back": "identical",
     "Ogg Vorbis": "same waveform",
     "MP3": "same waveform",
@@ -203,39 +204,52 @@ def _treatments(edit: Edit, other: Edit) -> dict[str, Callable[[], FloatArray]]:
     }
 
 
-def _verdict_lines(edits: Sequence[Edit]) -> Iterator[str]:
-    audits: dict[str, list[Untouched]] = {kind: [] for kind in _EXPECTED}
+def audits_by_treatment(edits: Sequence[Edit]) -> dict[str, list[Untouched]]:
+    """What the audit says of every edit after each treatment of `EXPECTED`."""
+    audits: dict[str, list[Untouched]] = {kind: [] for kind in EXPECTED}
     others = [*edits[1:], edits[0]]
     for edit, other in zip(edits, others, strict=True):
         for kind, treat in _treatments(edit, other).items():
             audits[kind].append(audit_untouched(edit.source, treat(), FEATURE_RATE_HZ, [edit.span]))
-    for kind, found in audits.items():
-        verdicts = Counter(audit.verdict for audit in found)
-        right = Share(verdicts[_EXPECTED[kind]], len(found))
-        figures = [(a.kept_snr_db, a.kept_mel_db, a.kept_chroma) for a in found]
-        snr_db, mel_db, chroma = np.median(figures, axis=0)
-        yield (
-            f"{kind}: {_EXPECTED[kind]} in {right}; median SNR {snr_db:.1f} dB, "
-            f"mel {mel_db:.2f} dB, chroma {chroma:.3f}"
-        )
-        for verdict, count in (verdicts - Counter({_EXPECTED[kind]: len(found)})).items():
-            yield f"  but {verdict}: {count}"
+    return audits
 
 
-def _extent_lines(edits: Sequence[Edit]) -> Iterator[str]:
+def edge_errors_s(edits: Sequence[Edit]) -> dict[str, DoubleArray]:
+    """Errors of the edges that were found, against spans asked right and wrong, by treatment."""
     wrong_by_s = (0.0, 0.0, 0.6, -0.6, 1.2, -1.2)
     treatments: dict[str, Callable[[Edit], FloatArray]] = {
         "pasted back": lambda edit: edit.edited,
         "rendered again": lambda edit: edit.rendered_again,
     }
+    found: dict[str, DoubleArray] = {}
     for kind, treat in treatments.items():
         errors_s = []
         for number, edit in enumerate(edits):
             shift_s = wrong_by_s[number % len(wrong_by_s)]
             asked = (edit.span[0] + shift_s, edit.span[1] + shift_s)
             extent = edit_extent(edit.source, treat(edit), FEATURE_RATE_HZ, asked)
-            found = (extent.start_error_s, extent.end_error_s)
-            errors_s += [e + shift_s for e in found if e is not None]
+            edges = (extent.start_error_s, extent.end_error_s)
+            errors_s += [e + shift_s for e in edges if e is not None]
+        found[kind] = np.array(errors_s)
+    return found
+
+
+def _verdict_lines(edits: Sequence[Edit]) -> Iterator[str]:
+    for kind, found in audits_by_treatment(edits).items():
+        verdicts = Counter(audit.verdict for audit in found)
+        right = Share(verdicts[EXPECTED[kind]], len(found))
+        figures = [(a.kept_snr_db, a.kept_mel_db, a.kept_chroma) for a in found]
+        snr_db, mel_db, chroma = np.median(figures, axis=0)
+        yield (
+            f"{kind}: {EXPECTED[kind]} in {right}; median SNR {snr_db:.1f} dB, "
+            f"mel {mel_db:.2f} dB, chroma {chroma:.3f}"
+        )
+        for verdict, count in (verdicts - Counter({EXPECTED[kind]: len(found)})).items():
+            yield f"  but {verdict}: {count}"
+
+
+def _extent_lines(edits: Sequence[Edit]) -> Iterator[str]:
+    for kind, errors_s in edge_errors_s(edits).items():
         sizes_s = np.abs(errors_s)
         yield (
             f"edges, {kind}: within 0.25 s in {share_of(sizes_s <= 0.25)}, "

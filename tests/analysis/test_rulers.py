@@ -1,0 +1,118 @@
+"""The ruler check: its figures, and that it sees a ruler that is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from workbench.analysis import loudness, seams
+from workbench.analysis.checks import rulers
+from workbench.analysis.checks.rulers import CHECKS, SIZES, RulerFigure, Size
+from workbench.analysis.features import Features
+from workbench.analysis.tempo import Tempo, estimate_tempo
+from workbench.cli import main
+
+TINY = Size(
+    tempo_clips=3,
+    factors=(0.94,),
+    keys_per_genre=2,
+    level_clips=4,
+    edits=2,
+    seam_clips=2,
+    seam_kinds=("gain_6_db", "dropout_20_ms"),
+    untouched_places=2,
+)
+
+
+def figures(name: str) -> dict[str, RulerFigure]:
+    return {figure.what: figure for figure in CHECKS[name](TINY)}
+
+
+def test_the_meter_tones_are_read_within_the_published_tolerance() -> None:
+    found = figures("loudness")
+    assert found["loudness, worst error"].figure <= 0.1
+    assert found["range, worst error"].figure <= 1
+    assert found["true peak, worst error"].figure <= 0.2
+    assert {figure.interval_text for figure in found.values()} == {"-"}
+
+
+def test_planted_flaws_are_found() -> None:
+    found = figures("levels")
+    assert found["runs found"].figure >= 99
+    assert found["clean channels called clipped"].figure == 0
+    assert found["holes of 10 ms found"].figure == 100
+    assert found["median of each clip's largest error"].figure < 0.05
+
+
+def test_tempo_and_what_a_wrong_tempo_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = figures("tempo")
+    assert good["within 4 %, octaves allowed"].figure == 100
+    assert good["median error, octaves allowed"].figure < 0.1
+    assert good["follows a known resampling to 0.5 %"].n == 3
+
+    def off(features: Features) -> Tempo:
+        found = estimate_tempo(features)
+        return replace(found, tempo_bpm=found.tempo_bpm and 1.1 * found.tempo_bpm)
+
+    monkeypatch.setattr(rulers, "estimate_tempo", off)
+    bad = figures("tempo")
+    assert bad["within 4 %, octaves allowed"].figure == 0
+    assert bad["median error, octaves allowed"].figure == pytest.approx(10, abs=0.1)
+
+    def refusing(features: Features) -> Tempo:
+        return Tempo(None, reason="asleep")
+
+    monkeypatch.setattr(rulers, "estimate_tempo", refusing)
+    asleep = figures("tempo")
+    assert asleep["within 4 %"].figure == 0
+    assert asleep["refused without a pulse"].figure == 100
+    assert "median error, octaves allowed" not in asleep
+
+
+def test_a_meter_that_reads_one_unit_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "workbench.analysis.checks.score_levels.loudness_lufs",
+        lambda weighted: loudness.loudness_lufs(weighted) + 1,
+    )
+    assert figures("loudness")["loudness, worst error"].figure == pytest.approx(1, abs=0.1)
+
+
+def test_seams_and_what_a_blind_classifier_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = figures("seams")
+    assert good["gain 6 db"].figure > 0.9
+    assert (good["gain 6 db"].n, good["alarms at untouched places"].n) == (2, 4)
+    stored = seams.stored_classifier()
+    blind = replace(stored, weights=0 * stored.weights)
+    monkeypatch.setattr(seams, "stored_classifier", lambda: blind)
+    assert figures("seams")["gain 6 db"].figure == 0.5
+
+
+def test_untouched_names_what_was_done() -> None:
+    found = figures("untouched")
+    assert found["pasted back: verdict right"].figure == 100
+    assert found["all replaced: verdict right"].figure == 100
+    assert found["pasted back: edge within 0.25 s"].n == 4
+
+
+def test_both_sizes_ask_the_same_and_key_takes_both_modes() -> None:
+    assert set(SIZES["small"].seam_kinds) < set(SIZES["full"].seam_kinds)
+    found = figures("key")
+    assert found["exact"].n == 18
+    assert found["exact or relative"].figure >= found["exact"].figure > 50
+
+
+def test_the_command_prints_a_table_or_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rulers, "CHECKS", {"loudness": CHECKS["loudness"]})
+    assert main(["rulers"]) == 0
+    out, err = capsys.readouterr()
+    assert "true peak, worst error" in out
+    assert "checking loudness" in err
+    assert main(["rulers", "--json"]) == 0
+    rows = json.loads(capsys.readouterr()[0])
+    assert [row["ruler"] for row in rows] == ["loudness"] * 3
+    assert set(rows[0]) == {"ruler", "what", "figure", "unit", "n", "low", "high", "material"}
+    assert main(["rulers", "--size", "huge"]) == 64
