@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from workbench.analysis.checks.rulers import CHECKS, SIZES, RulerFigure, Size
 from workbench.analysis.features import Features
 from workbench.analysis.tempo import Tempo, estimate_tempo
 from workbench.cli import main
+from workbench.experiment import EXECUTED, read_experiment, run_experiment
 
 TINY = Size(
     tempo_clips=3,
@@ -81,12 +83,12 @@ def test_a_meter_that_reads_one_unit_too_much_is_seen(monkeypatch: pytest.Monkey
 
 def test_seams_and_what_a_blind_classifier_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     good = figures("seams")
-    assert good["gain 6 db"].figure > 0.9
-    assert (good["gain 6 db"].n, good["alarms at untouched places"].n) == (2, 4)
+    assert good["gain 6 dB"].figure > 0.9
+    assert (good["gain 6 dB"].n, good["alarms at untouched places"].n) == (2, 4)
     stored = seams.stored_classifier()
     blind = replace(stored, weights=0 * stored.weights)
     monkeypatch.setattr(seams, "stored_classifier", lambda: blind)
-    assert figures("seams")["gain 6 db"].figure == 0.5
+    assert figures("seams")["gain 6 dB"].figure == 0.5
 
 
 def test_untouched_names_what_was_done() -> None:
@@ -116,3 +118,14 @@ def test_the_command_prints_a_table_or_json(
     assert [row["ruler"] for row in rows] == ["loudness"] * 3
     assert set(rows[0]) == {"ruler", "what", "figure", "unit", "n", "low", "high", "material"}
     assert main(["rulers", "--size", "huge"]) == 64
+
+
+@pytest.mark.slow
+def test_the_experiment_answers_with_the_figures(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[2] / "experiments"
+    ran = run_experiment(read_experiment(folder, "ruler-check"), {}, tmp_path)
+    lines = (ran / "rulers.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "ruler,what,figure,unit,n,low,high,material"
+    assert {line.split(",")[0] for line in lines[1:]} >= {"tempo", "key", "loudness", "seams"}
+    answer = json.loads((ran / EXECUTED).read_text(encoding="utf-8"))["cells"][-2]
+    assert "octaves allowed; the key is exact in" in "".join(answer["outputs"][0]["text"])

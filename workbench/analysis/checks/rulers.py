@@ -82,10 +82,10 @@ SIZES: Mapping[SizeName, Size] = MappingProxyType(
             seam_clips=5,
             # Without the codecs: making them takes longer than reading all else.
             seam_kinds=(
-                "gain_6_db",
-                "low_pass",
-                "delay_50_ms",
-                "splice_off_beat",
+                "gain_3_db",
+                "reverb",
+                "delay_20_ms",
+                "splice_on_beat",
                 "dropout_20_ms",
             ),
             untouched_places=3,
@@ -278,7 +278,7 @@ def check_seams(size: Size) -> Iterator[RulerFigure]:
     yield _of_share("seams", "alarms at untouched places", alarms, on)
     quiet = np.array([[seam.score for seam in seams] for seams in untouched])
     for kind, rows in edited.items():
-        yield _of_area("seams", kind.replace("_", " "), np.array(rows), quiet, on)
+        yield _of_area("seams", _in_words(kind), np.array(rows), quiet, on)
 
 
 CHECKS: Mapping[str, Callable[[Size], Iterator[RulerFigure]]] = MappingProxyType(
@@ -321,6 +321,10 @@ def check_rulers(
         watch(name)
         figures += check(SIZES[size])
     return tuple(figures)
+
+
+def _in_words(kind: str) -> str:
+    return kind.replace("_", " ").replace(" db", " dB")
 
 
 def _of_share(ruler: str, what: str, share: Share, material: str) -> RulerFigure:
