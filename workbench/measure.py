@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 Spans = tuple[tuple[float, float], ...]
 
+NOT_ASKED = "not asked for"
+NO_EDIT = "not an edit"
+EXPECTED_REASONS = frozenset({NOT_ASKED, NO_EDIT})
+"""Reasons that lie in what was asked, not in the audio."""
+
 
 class Undefined(str):
     """Why one quantity has no value where its neighbours have one."""
@@ -107,7 +112,7 @@ class Subject:
         """The source of an edit and its edges; raises `AudioError` where there is none."""
         request = self.request
         if request is None or isinstance(request, Request):
-            raise AudioError("not an edit")
+            raise AudioError(NO_EDIT)
         try:
             source = request.source.read().at_rate(self.clip.rate_hz)
             return _laid_out(request, source)
@@ -158,7 +163,7 @@ class Measure:
 
     def _measurement(self, name: str, value: float | str | Undefined | None) -> Measurement:
         if value is None:
-            value = Undefined("not asked for")
+            value = Undefined(NOT_ASKED)
         if isinstance(value, Undefined):
             return Measurement(name=name, method=self.method, reason=str(value))
         return Measurement(name=name, value=value, method=self.method)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from workbench import plots
 from workbench.cost import NANO
+from workbench.measure import EXPECTED_REASONS
 from workbench.take import State
 
 # Paid work that may still be billed; it counts at its quote.
@@ -265,7 +266,7 @@ def undefined(takes: pd.DataFrame) -> list[dict[str, Any]]:
     counts: dict[str, int] = {}
     for name in (column for column in takes.columns if column.endswith("_reason")):
         for reason, count in takes[name].value_counts().items():
-            if reason != "not asked for":
+            if reason not in EXPECTED_REASONS:
                 names.setdefault(str(reason), []).append(name.removesuffix("_reason"))
                 counts[str(reason)] = max(int(count), counts.get(str(reason), 0))
     return [{"reason": r, "names": names[r], "count": counts[r]} for r in names]
