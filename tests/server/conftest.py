@@ -33,6 +33,7 @@ class SineEngine:
     name = "sine"
     concurrency = 1
     batch_max = 1
+    is_idempotent = True
     fingerprint: Mapping[str, str] = {"engine": "sine"}
 
     def __init__(self) -> None:
@@ -45,6 +46,9 @@ class SineEngine:
 
     def release(self) -> None:
         self._free.set()
+
+    def ready(self) -> str:
+        return "one pitch"
 
     def check(self, request: AnyRequest) -> None:
         if "impossible" in request.tags:
