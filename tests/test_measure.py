@@ -182,7 +182,7 @@ def test_a_worse_edge_scores_higher_and_says_why(source: Path) -> None:
         name = f"seam_score_{edge}"
         assert float(str(after[name])) > float(str(before[name])) + 0.2
         assert after[f"seam_verdict_{edge}"] == "clear"
-        assert "loud" in str(after[f"seam_reasons_{edge}"])
+        assert "step in level" in str(after[f"seam_reasons_{edge}"])
 
 
 def test_what_an_edit_should_keep_is_compared_with_its_source(source: Path) -> None:
