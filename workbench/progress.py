@@ -61,7 +61,9 @@ def progress_bar() -> Iterator[Watch]:
     layout = (
         "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
     )
-    with tqdm(total=0, desc="takes", bar_format=layout, file=sys.stderr, mininterval=0.5) as bar:
+    # The first line waits for the first numbers.
+    shown = {"file": sys.stderr, "bar_format": layout, "mininterval": 0.5, "delay": 1e-9}
+    with tqdm(total=0, desc="takes", **shown) as bar:
 
         def watch(now: Progress) -> None:
             bar.total = now.total

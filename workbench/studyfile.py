@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -109,7 +110,7 @@ class StudyFile(Value):
         EngineUnavailable
             If an engine cannot run here, or the server is asked for and not installed.
         """
-        folder = store or Path(self.store or f"runs/{self.name}")
+        folder = store or Path(self.store or f"runs/{_as_folder(self.name)}")
         sweep = Sweep(self.base, skip=self.skip, **self.axes)
         with ExitStack() as stack:
             base = stack.enter_context(_loopback_server(folder)) if self.loopback else ""
@@ -145,6 +146,17 @@ def _loopback_settings(base: str) -> HostedSettings:
             "SKYSTUDIO_API_KEY": "sk-loopback",
         }
     )
+
+
+def _as_folder(name: str) -> str:
+    """A folder's name made of a study's, which may hold anything.
+
+    Examples
+    --------
+    >>> _as_folder("tempo-by-tags"), _as_folder("../../evil <b>"), _as_folder("..")
+    ('tempo-by-tags', 'evil-b', 'study')
+    """
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "study"
 
 
 def _values(values: Any) -> Any:
