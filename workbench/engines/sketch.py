@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
-import soxr
 
 from workbench import sketch
 from workbench.clip import Clip, Samples
@@ -175,7 +174,7 @@ def _edited(request: Inpaint | Outpaint, plan: sketch.Plan) -> Clip:
     if source.channels > 2:
         raise RequestError("sketch edits mono and stereo sources: mix this one down first.")
     stereo = np.repeat(source.samples, 3 - source.channels, axis=0)[:2]
-    at_48k = _resampled(stereo, source.rate_hz, sketch.RATE_HZ)
+    at_48k = Clip(stereo, source.rate_hz).at_rate(sketch.RATE_HZ).samples
     seam = _seam(request.options)
     length = source.samples.shape[1]
     if isinstance(request, Outpaint):
@@ -183,16 +182,14 @@ def _edited(request: Inpaint | Outpaint, plan: sketch.Plan) -> Clip:
         before = round(request.before_s * source.rate_hz)
         total = before + length + round(request.after_s * source.rate_hz)
         kept = slice(before, before + length)
-        edited = _resampled(new, sketch.RATE_HZ, source.rate_hz, total)[: source.channels].copy()
+        edited = _at_rate(new, source.rate_hz, total)[: source.channels].copy()
         edited[:, kept] = source.samples
         return Clip(edited, source.rate_hz)
     start_s, end_s = request.span.resolve(source.duration_s)
     new = sketch.inpaint(at_48k, plan, start_s, end_s, seam)
     window = slice(round(start_s * source.rate_hz), round(end_s * source.rate_hz))
     edited = source.samples.copy()
-    edited[:, window] = _resampled(new, sketch.RATE_HZ, source.rate_hz, length)[
-        : source.channels, window
-    ]
+    edited[:, window] = _at_rate(new, source.rate_hz, length)[: source.channels, window]
     return Clip(edited, source.rate_hz)
 
 
@@ -208,13 +205,10 @@ def _seam(options: Mapping[str, str | float | bool]) -> sketch.Seam:
         raise RequestError(f"a seam option is no number: {error}.") from None
 
 
-def _resampled(samples: Samples, rate_hz: int, to_hz: int, length: int | None = None) -> Samples:
-    """Samples at another rate; the same array if it is the same rate."""
-    if rate_hz == to_hz:
-        return samples
-    found: Samples = soxr.resample(samples.T, rate_hz, to_hz).T.astype(np.float32)
-    missing = 0 if length is None else length - found.shape[1]
-    return np.pad(found, ((0, 0), (0, max(0, missing))))[:, :length]
+def _at_rate(new: Samples, rate_hz: int, length: int) -> Samples:
+    """What sketch made, at another rate and exactly `length` samples long."""
+    found = Clip(new, sketch.RATE_HZ).at_rate(rate_hz).samples
+    return np.pad(found, ((0, 0), (0, max(0, length - found.shape[1]))))[:, :length]
 
 
 def _described(plan: sketch.Plan) -> Json:
