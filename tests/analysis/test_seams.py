@@ -10,7 +10,7 @@ import pytest
 
 from workbench.analysis import fit_seams
 from workbench.analysis.ladder import KINDS, QUIET_KINDS, Ladder, join
-from workbench.analysis.seam_stats import STATISTICS, SeamReader
+from workbench.analysis.seam_stats import FAMILIES, STATISTICS, SeamReader
 from workbench.analysis.seams import (
     Classifier,
     control_times_s,
@@ -179,20 +179,31 @@ def test_controls_keep_away_from_edges() -> None:
 def test_the_stored_numbers_are_read_as_documented() -> None:
     data = json.loads(fit_seams.STORED.read_text(encoding="utf-8"))
     assert list(data["weights"]) == [statistic.name for statistic in STATISTICS]
+    assert list(data["intercepts"]) == list(FAMILIES)
     z = np.random.default_rng(0).normal(0, 3, len(STATISTICS))
-    evidence = data["intercept"]
-    for value, weights in zip(z, data["weights"].values(), strict=True):
+    evidence = dict(data["intercepts"])
+    for value, statistic in zip(z, STATISTICS, strict=True):
         squashed = np.sign(value) * np.log1p(abs(value))
-        for knot, weight in zip(data["knots"], weights, strict=True):
-            evidence += weight * max(0, squashed - np.log1p(knot))
-    assert stored_classifier().score(z) == pytest.approx(1 / (1 + np.exp(-evidence)))
+        for knot, weight in zip(data["knots"], data["weights"][statistic.name], strict=True):
+            evidence[statistic.family] += weight * max(0, squashed - np.log1p(knot))
+    heard = -np.log(np.prod([1 / (1 + np.exp(of_family)) for of_family in evidence.values()]))
+    assert stored_classifier().score(z) == pytest.approx(heard / (2 + heard))
+
+
+def test_one_family_is_enough_and_all_families_matter() -> None:
+    classifier = stored_classifier()
+    nothing = np.zeros(len(STATISTICS))
+    for family in FAMILIES:
+        heard = np.array([statistic.family == family for statistic in STATISTICS])
+        assert classifier.verdict(float(classifier.score(50.0 * heard))) == "clear", family
+    assert classifier.verdict(float(classifier.score(nothing))) == "none found"
 
 
 def test_verdicts_follow_the_untouched_scores() -> None:
     classifier = Classifier(
         knots=np.zeros(1),
         weights=np.zeros((len(STATISTICS), 1)),
-        intercept=0.0,
+        intercepts=np.zeros(len(FAMILIES)),
         untouched_scores=np.linspace(0, 1, 1001),
     )
     verdicts = [classifier.verdict(score) for score in (0.5, 0.94, 0.96, 0.98, 0.995)]
@@ -213,6 +224,7 @@ def test_rebuilding_gives_the_same_numbers() -> None:
     recipe = replace(
         fit_seams.Recipe(),
         genres=("techno", "folk"),
+        seeds=(0,),
         kinds=kinds,
         duration_s=16.5,
         untouched_places=1,

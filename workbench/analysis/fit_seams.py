@@ -6,10 +6,14 @@ ladder, reads every rung and fits the classifier: the same command writes the sa
 a group of its own, and never in the numbers that are stored.
 
 The recipe: one piece for each genre and seed; one place in each, half of them on a beat and half
-drawn at random; every kind of the ladder there, and further untouched places. Logistic
-regression on the hinges of `seams`, each kind with the same total weight, weights >= 0, ridge.
-The quantiles of the score at untouched places, from which the verdicts are read, are those of
+drawn at random; every kind of the ladder there, and further untouched places. The numbers of
+`Classifier` are the likeliest, each kind with the same total weight, weights >= 0, ridge. The
+quantiles of the score at untouched places, from which the verdicts are read, are those of
 classifiers that were fitted without the piece that is read.
+
+One weighted sum of all z does as well on sketch pieces (mean area within 0.01), but not on 11
+generated songs: 0.82 against 0.85, where the noise of forty statistics hides what one family
+hears. Those songs have thereby been seen by this choice, though by none of the numbers.
 
 Scores are per kind: area under the curve against untouched places of the same group, hit rate at
 5 % alarms, each with its 95 % interval, bootstrapped by clip for the area and Wilson's for the
@@ -38,8 +42,14 @@ from workbench.analysis.features import Features
 from workbench.analysis.ladder import KINDS, QUIET_KINDS, SHORTEST_SIDE_S, Ladder, Samples
 from workbench.analysis.products import DoubleArray
 from workbench.analysis.rates import area_under_curve, share_of
-from workbench.analysis.seam_stats import STATISTICS
-from workbench.analysis.seams import Classifier, edge_readings, hinges, robust_z
+from workbench.analysis.seam_stats import FAMILIES, STATISTICS
+from workbench.analysis.seams import (
+    Classifier,
+    edge_readings,
+    family_members,
+    hinges,
+    robust_z,
+)
 from workbench.analysis.tempo import estimate_tempo
 from workbench.clip import Clip
 from workbench.sketch import GENRES, plan_from_words, render
@@ -54,13 +64,14 @@ class Recipe:
     """Everything that the stored numbers depend on besides the code."""
 
     genres: tuple[str, ...] = tuple(sorted(GENRES))
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0, 1)
     duration_s: float = 20.0
     kinds: tuple[str, ...] = KINDS
     places: int = 1
     untouched_places: int = 4
     knots: tuple[float, ...] = (1.0, 3.0)
-    ridge: float = 50.0
+    # Of weights in units of the deviation of their statistic; the trials weigh 1 in all.
+    ridge: float = 0.02
     # Edits that many listeners miss count less than those that nobody should.
     faint: tuple[str, ...] = ("gain_1_db", "reverb")
     faint_weight: float = 0.4
@@ -157,33 +168,39 @@ def _read(material: Material, kind: str, edited: Samples, edge_s: float) -> Read
 
 
 def fit(rows: Sequence[Reading], recipe: Recipe) -> Classifier:
-    """Fit weights and intercept; the untouched scores are left to the caller."""
+    """Fit weights and intercepts; the untouched scores are left to the caller."""
     knots = np.array(recipe.knots)
     features = hinges(_z_of(rows), knots).reshape(len(rows), -1)
     scale = features.std(axis=0) + 1e-9
     scaled = features / scale
     fires = np.array([row.kind not in QUIET_KINDS for row in rows])
     weight = _trial_weights([row.kind for row in rows], recipe)
-    penalty = recipe.ridge / len(rows)
+    members = np.repeat(family_members(), len(knots), axis=0)
+    families = len(FAMILIES)
 
     def loss(numbers: DoubleArray) -> tuple[float, DoubleArray]:
-        evidence = numbers[0] + scaled @ numbers[1:]
-        error = weight * (1 / (1 + np.exp(-evidence)) - fires)
-        value = weight @ (np.logaddexp(0, evidence) - fires * evidence)
-        value += penalty / 2 * float(numbers[1:] @ numbers[1:])
-        slope = np.concatenate([[error.sum()], scaled.T @ error + penalty * numbers[1:]])
-        return float(value), slope
+        evidence = numbers[:families] + scaled @ (members * numbers[families:, None])
+        # Minus the log of the chance that no family hears the edge.
+        heard = np.maximum(np.logaddexp(0, evidence).sum(axis=1), 1e-9)
+        value = weight @ np.where(fires, -np.log(-np.expm1(-heard)), heard)
+        value += recipe.ridge / 2 * float(numbers[families:] @ numbers[families:])
+        by_heard = weight * np.where(fires, -1 / np.expm1(heard), 1.0)
+        by_evidence = by_heard[:, None] / (1 + np.exp(-evidence))
+        by_weight = ((scaled.T @ by_evidence) * members).sum(axis=1)
+        by_weight += recipe.ridge * numbers[families:]
+        return float(value), np.concatenate([by_evidence.sum(axis=0), by_weight])
 
+    # Equal weights to begin with: the loss has more than one minimum.
     found = scipy.optimize.minimize(
         loss,
-        np.zeros(1 + scaled.shape[1]),
+        np.concatenate([np.full(families, -3.0), np.full(scaled.shape[1], 0.1)]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(None, None)] + [(0, None)] * scaled.shape[1],
-        options={"maxiter": 500},
+        bounds=[(None, None)] * families + [(0, None)] * scaled.shape[1],
+        options={"maxiter": 1000},
     )
-    weights = (found.x[1:] / scale).reshape(len(STATISTICS), len(knots))
-    return Classifier(knots, weights, float(found.x[0]), np.empty(0))
+    weights = (found.x[families:] / scale).reshape(len(STATISTICS), len(knots))
+    return Classifier(knots, weights, found.x[:families], np.empty(0))
 
 
 def _trial_weights(kinds: Sequence[str], recipe: Recipe) -> DoubleArray:
@@ -230,7 +247,10 @@ def classifier_json(rows: Sequence[Reading], scores: DoubleArray, recipe: Recipe
         "recipe": {"command": "python -m workbench.analysis.fit_seams", **asdict(recipe)},
         "readings": len(rows),
         "untouched_places": len(untouched),
-        "intercept": round(classifier.intercept, 6),
+        "intercepts": {
+            family: round(float(intercept), 6)
+            for family, intercept in zip(FAMILIES, classifier.intercepts, strict=True)
+        },
         "knots": list(recipe.knots),
         "weights": {
             statistic.name: [float(f"{weight:.6g}") for weight in weights]

@@ -283,15 +283,19 @@ def round_trip(
     """
     container, subtype, compression, mode = codec
     file = io.BytesIO()
-    sf.write(
+    with sf.SoundFile(
         file,
-        samples.T,
-        rate_hz,
+        "w",
+        samplerate=rate_hz,
+        channels=len(samples),
         format=container,
         subtype=subtype,
         compression_level=compression,
         bitrate_mode=mode,
-    )
+    ) as encoder:
+        # The Vorbis encoder keeps a whole call on the stack: a long one overflows it.
+        for start in range(0, samples.shape[1], rate_hz):
+            encoder.write(samples[:, start : start + rate_hz].T)
     file.seek(0)
     decoded = sf.read(file, dtype="float32", always_2d=True)[0].T
     kept = np.zeros_like(samples)

@@ -3,11 +3,10 @@
 The statistics of `seam_stats` are read at the edge and at 40 control times of the same clip, none
 within 1.2 s of an edge. Each becomes a robust z, `(value - median) / (spread + grain)`, where the
 spread is the larger of 1.4826 MAD and (95 % quantile - median) / 1.645: the clip is its own
-normal, rare large changes included. With the MAD alone 17 % of 120 untouched places in real clips
-passed the bound that 5 % of the places of the training pieces pass; with this spread 7 % do. The
-grain of a statistic is what counts as no spread at all. One classifier weighs the z of all
-statistics into a score; its numbers lie in `data/seams.json`, with the recipe that
-`python -m workbench.analysis.fit_seams` follows to make them again.
+normal, rare large changes included. With the MAD alone 12 % of 120 untouched places in real clips
+passed the bound of 5 % alarms; with this spread 5 % do. The grain of a statistic is what counts as
+no spread at all. One classifier makes a score of all z; its numbers lie in `data/seams.json`, with
+the recipe of `python -m workbench.analysis.fit_seams`.
 
 Conventions: samples (channels, n), full scale at 1.0; times in seconds from the first sample. A
 score lies in 0..1 and is no probability: read it through its false-alarm rate, the share of
@@ -17,8 +16,9 @@ Offered: `measure_seam` for one edge of an inpaint or outpaint, `seam_excess` ag
 `loop_seam` for the wrap-around of a clip that is played in a loop.
 
 References: Rousseeuw and Croux, J. Am. Stat. Assoc. 88, 1993 (median absolute deviation as a
-scale); Friberg and Sundberg, J. Acoust. Soc. Am. 98, 1995 (just noticeable timing: 2.5 % of the
-interval, 6 ms below 240 ms).
+scale); Pearl, Probabilistic Reasoning in Intelligent Systems, 1988, section 4.3 (noisy or);
+Friberg and Sundberg, J. Acoust. Soc. Am. 98, 1995 (just noticeable timing: 2.5 % of the interval,
+6 ms below 240 ms).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.analysis.products import DoubleArray
-from workbench.analysis.seam_stats import LONGEST_S, STATISTICS, SeamReader
+from workbench.analysis.seam_stats import FAMILIES, LONGEST_S, STATISTICS, SeamReader
 from workbench.errors import AudioError
 
 SeamVerdict = Literal["clear", "possible", "none found"]
@@ -46,8 +46,7 @@ CLEAR_RATE = 0.01
 POSSIBLE_RATE = 0.05
 """Shares of untouched places that score above the bounds of the verdicts."""
 
-# A control this far from both ends still has half of the longest window.
-_FROM_ENDS_S = 2.0
+_FROM_ENDS_S = 2.0  # half of the longest window is left
 _FROM_EDGES_S = 1.2
 # Controls whose own windows are clear of the edge are preferred; this many are used at least.
 _CONTROLS_AT_LEAST = 24
@@ -118,10 +117,12 @@ class SeamExcess:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A weighted sum of how far each z lies above each knot, and what its values mean.
+    """An edge is heard if any family of statistics hears it; here is what each family hears.
 
-    With `s = sign(z) log(1 + |z|)`, the evidence is `intercept + sum weight[i, k] *
-    max(0, s[i] - log(1 + knots[k]))` and the score `1 / (1 + exp(-evidence))`.
+    With `s = sign(z) log(1 + |z|)`, the evidence of a family is its intercept plus the sum over
+    its statistics of `weight[i, k] * max(0, s[i] - log(1 + knots[k]))`, and its chance to hear the
+    edge `1 / (1 + exp(-evidence))`. With h = -log(chance that none hears it), the score is
+    `h / (2 + h)`: the chance that one does comes so near 1 that bad and worse look alike.
 
     Parameters
     ----------
@@ -129,31 +130,33 @@ class Classifier:
         In units of z, >= 0.
     weights : np.ndarray, shape (statistics, knots)
         All >= 0: a larger change never lowers the score.
-    intercept : float
-        Evidence at an edge like any other place.
+    intercepts : np.ndarray, shape (families,)
+        Evidence at an edge like any other place, in the order of `FAMILIES`.
     untouched_scores : np.ndarray, shape (1001,)
         Quantiles, from 0 to 1, of the score at untouched places.
     """
 
     knots: DoubleArray
     weights: DoubleArray
-    intercept: float
+    intercepts: DoubleArray
     untouched_scores: DoubleArray
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `fit_seams` wrote; statistics are matched by name."""
+        """Read what `fit_seams` wrote; statistics and families are matched by name."""
         return cls(
             knots=np.array(data["knots"]),
             weights=np.array([data["weights"][statistic.name] for statistic in STATISTICS]),
-            intercept=data["intercept"],
+            intercepts=np.array([data["intercepts"][family] for family in FAMILIES]),
             untouched_scores=np.array(data["untouched_scores"]),
         )
 
     def score(self, z: DoubleArray) -> DoubleArray:
         """Score of each row of z, (..., statistics) to (...), 0..1."""
-        risen = hinges(z, self.knots) * self.weights
-        scores: DoubleArray = 1 / (1 + np.exp(-self.intercept - risen.sum(axis=(-2, -1))))
+        risen = (hinges(z, self.knots) * self.weights).sum(axis=-1)
+        evidence = risen @ family_members() + self.intercepts
+        heard = np.logaddexp(0, evidence).sum(axis=-1)
+        scores: DoubleArray = heard / (2 + heard)
         return scores
 
     def false_alarm_rate(self, score: float) -> float:
@@ -185,6 +188,13 @@ def hinges(z: DoubleArray, knots: DoubleArray) -> DoubleArray:
     squashed = np.sign(z) * np.log1p(np.abs(z))
     above: DoubleArray = np.maximum(squashed[..., None] - np.log1p(knots), 0)
     return above
+
+
+@cache
+def family_members() -> DoubleArray:
+    """Which statistic is of which family, ones and zeros, (statistics, families)."""
+    members = [[statistic.family == family for family in FAMILIES] for statistic in STATISTICS]
+    return np.array(members, dtype=np.float64)
 
 
 @cache
