@@ -8,6 +8,7 @@ from tests.hosted.conftest import WISH, delivered
 from tests.hosted.far import Far, answers
 from workbench.engines.base import Delivery
 from workbench.engines.hosted import HostedEngine, Settings, runcomfy_base, skystudio_custom
+from workbench.engines.hosted.poll import Rhythm
 from workbench.request import Request
 
 WISHES = [WISH.but(seed=seed) for seed in range(8)]
@@ -57,3 +58,12 @@ def test_each_engine_has_a_pace_of_its_own(far: Far, settings: Settings) -> None
         pool.submit(delivered, calm, WISH).result()
         assert not slow.done()
         slow.result()
+
+
+def test_a_slow_first_job_does_not_have_later_ones_looked_at_too_late() -> None:
+    rhythm = Rhythm()
+    for _ in range(8):
+        rhythm.learn(5.0)
+    for _ in range(30):  # jobs that take a second, found over by the first look at each
+        rhythm.learn(max(1.0, rhythm.next_wait_s(0.0)), seen_running=False)
+    assert rhythm.next_wait_s(0.0) < 1.5

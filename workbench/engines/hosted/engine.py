@@ -211,7 +211,7 @@ class HostedEngine:
     def _follow(self, attempt: Attempt, job_id: str, slot: Slot, pause: Pause) -> None:
         """Look at the job until it is over."""
         started = time.monotonic()
-        is_new = attempt.remote_id is None
+        is_new, seen_running = attempt.remote_id is None, False
 
         def pause_in_look(wait_s: float) -> None:
             # Where a look is put off past the time when the job should be over, its slot would
@@ -232,6 +232,7 @@ class HostedEngine:
             elapsed_s = time.monotonic() - started
             if look.over:
                 break
+            seen_running = True
             slot.take_back()
             typical_s = self._rhythm.typical_s or self._limits.follow_s
             words = f"{look.word}, {look.detail}" if look.detail else look.word
@@ -244,7 +245,7 @@ class HostedEngine:
                 )
             wait_s = self._rhythm.next_wait_s(elapsed_s)
         if is_new:
-            self._rhythm.learn(elapsed_s)
+            self._rhythm.learn(elapsed_s, seen_running=seen_running)
 
     def cancel(self, job_id: str) -> Farewell:
         """Cancel a job remotely; the words are a whole sentence."""

@@ -13,6 +13,7 @@ from collections import deque
 
 _REMEMBERED = 8
 _EARLY = 0.97  # look a little before that, so that the estimate can also fall
+_OVER_BEFORE = 0.85
 _SLOWEST_S = 5.0
 
 
@@ -33,10 +34,14 @@ class Rhythm:
         self._took_s: deque[float] = deque(maxlen=_REMEMBERED)
         self._lock = threading.Lock()
 
-    def learn(self, took_s: float) -> None:
-        """Note how long a job took from its submission to the look that found it over."""
+    def learn(self, took_s: float, *, seen_running: bool = True) -> None:
+        """Note how long a job took from its submission to the look that found it over.
+
+        Where no look before saw it running, it was over at some time before: a slow first job
+        must not have all later ones looked at too late.
+        """
         with self._lock:
-            self._took_s.append(took_s)
+            self._took_s.append(took_s if seen_running else _OVER_BEFORE * took_s)
 
     @property
     def typical_s(self) -> float | None:
