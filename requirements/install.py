@@ -5,6 +5,8 @@
 
 uv downloads in parallel and shows each large file as it comes, but it reads none of pip's
 settings; a machine that has them (a mirror, a folder of wheels, a certificate) is heard here.
+Further indexes are not: uv takes a version from the first index that has it, and one that holds
+only a package's plain wheel would hide the wheel that brings its native library along.
 Every file is checked against its hash, so it does not matter which index it came from.
 """
 
@@ -17,7 +19,6 @@ from pathlib import Path
 # pip's setting -> uv's option, for settings that may hold several values.
 UV_OPTIONS = {
     "index-url": "--default-index",
-    "extra-index-url": "--index",
     "find-links": "--find-links",
 }
 

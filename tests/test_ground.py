@@ -171,6 +171,8 @@ def test_pip_settings_reach_the_installer(tmp_path: Path) -> None:
         "global.cert='/etc/a.pem'\n"
         f"global.find-links='{tmp_path} /no/such/folder'\n"
         "global.index-url='file:///from/file'\n"
+        # It may hold only a plain wheel, where the main index has one with its native library.
+        "global.extra-index-url='file:///besides'\n"
     )
     settings = script["pip_settings"](listing)
     assert settings["cert"] == ["/etc/a.pem"]

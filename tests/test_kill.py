@@ -26,7 +26,11 @@ MOMENTS_S = (0.0, 0.03, 0.08, 0.15, 0.25, 0.4, 0.6, 0.85, 1.1, 1.5)
 
 
 def command(study_file: Path, store: Path) -> list[str]:
-    code = "import sys; from workbench.cli import main; sys.exit(main())"
+    # Where the tests themselves run in the background, an interrupt is ignored by inheritance.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from workbench.cli import main; sys.exit(main())"
+    )
     return [sys.executable, "-c", code, "sweep", str(study_file), "--store", str(store)]
 
 

@@ -34,6 +34,7 @@ _MAGIC = (
 )
 # An MP3 file may end up to a frame early when its encoder's padding is cut.
 _MP3_SLACK_FRAMES = 2 * 1152
+_FRAMES_MAX = 2**40
 
 
 def sniff(head: bytes) -> str | None:
@@ -194,6 +195,8 @@ class Clip:
         file.seek(0)
         try:
             with sf.SoundFile(file) as sound:
+                if sound.frames > _FRAMES_MAX:  # what some libsndfile say of a cut Ogg file
+                    raise AudioError(f"{name} is damaged or cut short: it has no known length.")
                 samples = sound.read(dtype="float32", always_2d=True)
                 fault = _damage(sound, len(samples), file)
                 rate_hz = sound.samplerate
