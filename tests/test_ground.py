@@ -215,7 +215,7 @@ def test_committed_text_names_no_machine_and_no_registry() -> None:
 def test_a_machine_path_and_a_registry_are_seen() -> None:
     assert forbidden("cd /" + "home/ada") == ["a path of one machine"]
     assert forbidden("from pyp" + "i.org") == ["an address of a package registry"]
-    assert forbidden("GET /v1/home/page and src/work/x") == []
+    assert forbidden("GET /v1/home/page and a homework/x") == []
 
 
 def test_no_lock_file_of_uv_is_committed() -> None:
