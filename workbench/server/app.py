@@ -103,7 +103,8 @@ def running_server(settings: Settings) -> Iterator[str]:
     _check_reach(settings)
     server = uvicorn.Server(_config(settings))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with closing(socket.socket(family, socket.SOCK_STREAM)) as listener:
+    # By its protocol asyncio knows TCP and switches Nagle's delay off: 40 ms a reply otherwise.
+    with closing(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)) as listener:
         listener.bind((settings.host, 0))
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

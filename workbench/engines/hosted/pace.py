@@ -16,7 +16,7 @@ from collections.abc import Callable
 from workbench.errors import RequestError
 
 _WINDOW = 16  # answers looked at
-_CROWDED = 5  # refusals among them; by chance, at 5 % refused, less than once in 1000 answers
+_CROWDED = 6  # refusals among them; by chance, at 5 % refused, less than once in 10,000 answers
 _BACK_OFF_S = 1.0  # where the service names no time
 _LOOK_AGAIN_S = 0.1
 
@@ -39,7 +39,7 @@ class Pace:
     Examples
     --------
     >>> pace = Pace(8)
-    >>> for _ in range(5):
+    >>> for _ in range(6):
     ...     pace.refused(0.0)
     >>> pace.slots
     4
