@@ -35,7 +35,10 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 lock: .venv/.python
 	$(LOCK) --extra dev pyproject.toml --output-file requirements/all.txt
 	$(LOCK) --constraints requirements/all.txt --extra server pyproject.toml --output-file requirements/demo.txt
-	$(LOCK) --group bootstrap --output-file requirements/bootstrap.txt
+	cp requirements/bootstrap.txt .venv/bootstrap.txt
+	$(LOCK) --group bootstrap --output-file .venv/bootstrap.txt
+# Written only when it differs: a newer file makes .venv anew.
+	cmp -s .venv/bootstrap.txt requirements/bootstrap.txt || cp .venv/bootstrap.txt requirements/bootstrap.txt
 
 # Takes and reports under runs/ are the user's: they stay.
 clean:
