@@ -36,7 +36,7 @@ LAYERS = {
     7: "doctor progress server",
     8: "loop",
     9: "study",
-    10: "jobs studyfile tables",
+    10: "diversities jobs studyfile tables",
     11: "plots",
     12: "seam_plot",
     13: "report widgets",

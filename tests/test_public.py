@@ -12,7 +12,7 @@ import workbench as wb
 
 NAMES = """
     Attempt Axis Charge Clip Delivery Engine Inpaint Ledger Measure Measurement Outpaint Progress
-    Quote Request Source Span State Store Study Subject Summary Sweep Take engine errors measure
+    Quote Request Source Span State Store Study Subject Summary Sweep Take diversity engine errors measure
     measure_study player_html plots table words write_report
 """
 

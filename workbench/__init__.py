@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workbench import errors, measure, plots, words
     from workbench.clip import Clip
     from workbench.cost import Charge, Ledger, Quote
+    from workbench.diversities import diversity
     from workbench.engines import engine
     from workbench.engines.base import Attempt, Delivery, Engine
     from workbench.measure import Measure, Subject
@@ -65,6 +66,7 @@ _HOMES = {
     "Summary": "study",
     "Sweep": "sweep",
     "Take": "take",
+    "diversity": "diversities",
     "engine": "engines",
     "errors": "errors",
     "measure": "measure",
@@ -101,6 +103,7 @@ __all__ = [
     "Summary",
     "Sweep",
     "Take",
+    "diversity",
     "engine",
     "errors",
     "measure",

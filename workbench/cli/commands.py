@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from workbench.cli import accounts, edits, files, machine, notebooks, rulers, serving, studies
+from workbench.cli import (
+    accounts,
+    edits,
+    files,
+    machine,
+    metrics,
+    notebooks,
+    rulers,
+    serving,
+    studies,
+)
 
-__all__ = ["accounts", "edits", "files", "machine", "notebooks", "rulers", "serving", "studies"]
+__all__ = [
+    "accounts",
+    "edits",
+    "files",
+    "machine",
+    "metrics",
+    "notebooks",
+    "rulers",
+    "serving",
+    "studies",
+]
