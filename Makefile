@@ -10,7 +10,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX PIP_USER PIP_TARGET PIP_
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE := 1
 
-.PHONY: demo test test-full lint lock clean restart
+.PHONY: demo test test-full lint docs audit lock clean restart
 .DELETE_ON_ERROR:
 
 demo: .venv/.demo
@@ -27,6 +27,16 @@ lint: .venv/.full
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, from docs/ and the docstrings; a warning or a dead link inside it fails.
+docs: .venv/.full
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs runs/docs
+	@echo "Documentation: runs/docs/index.html"
+
+# Licences of what is installed; the pins against known advisories, which needs the network.
+audit: .venv/.full
+	$(BIN)/pip-licenses --python $(BIN)/python --from=mixed --order=license --format=plain
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/all.txt
 
 # The one place where pins are made. Pins that still satisfy pyproject.toml stay as they are; to
 # move all of them, empty requirements/all.txt first.
