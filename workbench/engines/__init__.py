@@ -13,6 +13,7 @@ _HOSTED = "workbench.engines.hosted"
 # Name -> module and what to call in it. The one list of engines.
 ENGINES: dict[str, tuple[str, str]] = {
     "sketch": ("workbench.engines.sketch", "SketchEngine"),
+    "local": ("workbench.engines.local", "LocalEngine"),
     "runcomfy-base": (_HOSTED, "runcomfy_base"),
     "runcomfy-1.5": (_HOSTED, "runcomfy_1_5"),
     "runcomfy-elevenlabs": (_HOSTED, "runcomfy_elevenlabs"),
