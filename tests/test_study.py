@@ -161,8 +161,17 @@ def test_a_batch_shares_a_call_and_one_loss_stays_one(planted_study: Make) -> No
     engine = Planted(lambda r: EngineRefused("no.") if r.seed == 1 and r.tags == "a" else None)
     engine.batch_max = 8
     summary = planted_study(engine).run(watch=silent)
-    assert engine.batches == [2, 2, 2]  # a batch never spans rounds
+    assert engine.batches == [6]  # rounds that the budget covers may share a call
     assert (summary.made, summary.failed) == (5, 1)
+
+
+def test_a_batch_takes_no_round_that_the_budget_does_not_cover(planted_study: Make) -> None:
+    engine = Planted()
+    engine.batch_max = 8
+    summary = planted_study(engine, budget_usd="0.50").run(watch=silent)
+    assert engine.batches == [4]  # two rounds of 0.20; the third is not covered
+    assert (summary.made, summary.missing) == (4, 2)
+    assert "raise the budget" in summary.stopped
 
 
 def test_cancelling_keeps_what_is_done_and_the_next_run_goes_on(planted_study: Make) -> None:

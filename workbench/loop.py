@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 BUSY_TRIES = 5
 _BUSY_WAIT_S = 1.0
 _TICK_S = 0.1
+_LOOK_AHEAD = 8  # batches' worth of jobs that a batch may pass over for its like
 
 
 @dataclass(eq=False)
@@ -73,21 +74,25 @@ class _Lane:
     delayed: list[tuple[float, int, Job]] = field(default_factory=list)
     busy: int = 0
 
-    def next_batch(self, now: float) -> list[Job]:
-        """The next jobs that may share one call, taken from the queue; empty if none may start."""
+    def next_batch(self, now: float, admit: Callable[[str], bool]) -> list[Job]:
+        """The next jobs that may share one call, taken from the queue; empty if none may start.
+
+        `admit` says whether the budget covers a round; without cover no job of it is taken.
+        """
         if self.busy >= self.engine.concurrency:
             return []
         if self.delayed and self.delayed[0][0] <= now:
             return [heapq.heappop(self.delayed)[2]]
-        if not self.waiting:
+        if not self.waiting or not admit(self.waiting[0].place.round):
             return []
         batch = [self.waiting.popleft()]
         passed_over: list[Job] = []
-        round_, key = batch[0].place.round, self.engine.batch_key(batch[0].place.request)
+        key = self.engine.batch_key(batch[0].place.request)
         while (
             len(batch) < self.engine.batch_max
+            and len(passed_over) < _LOOK_AHEAD * self.engine.batch_max
             and self.waiting
-            and self.waiting[0].place.round == round_
+            and admit(self.waiting[0].place.round)
         ):
             job = self.waiting.popleft()
             is_alike = self.engine.batch_key(job.place.request) == key
@@ -151,6 +156,7 @@ class Loop:
         self.ended: dict[State, int] = dict.fromkeys(State, 0)
         self.errors: dict[type, EngineError | Cancelled] = {}
         self.stopped = ""
+        self._uncovered = ""
         self._lanes: list[_Lane] = []
         self._under_way: set[Job] = set()
         self._admitted: set[str] = set()
@@ -190,20 +196,22 @@ class Loop:
         if self.stop.is_set():
             self._give_up("cancelled; run it again to go on")
         for lane in self._lanes:
-            while batch := lane.next_batch(time.monotonic()):
-                if not self._admit(batch[0].place.round):
-                    return
+            while batch := lane.next_batch(time.monotonic(), self._admit):
                 self._start(lane, batch)
+        # What is under way may cost less than it was quoted: only then is it sure.
+        waiting = next((lane.waiting[0] for lane in self._lanes if lane.waiting), None)
+        if waiting and not any(lane.busy for lane in self._lanes):
+            self._give_up(self._uncovered)
 
     def _admit(self, round_: str) -> bool:
-        """Promise a whole round's quotes, once; without cover for it, nothing more starts."""
+        """Promise a whole round's quotes, once; False if the budget does not cover it."""
         if round_ in self._admitted:
             return True
         quotes = self._round_quotes[round_]
         try:
             self.ledger.reserve(Quote(amount_usd=sum(quotes, Decimal(0))))
         except BudgetError as error:
-            self._give_up(
+            self._uncovered = (
                 f"the next round of {len(quotes)} takes may cost {error.needed_usd:.6f} USD and "
                 f"{error.left_usd:.6f} USD of the budget is left; raise the budget to go on"
             )

@@ -108,9 +108,7 @@ def test_the_number_of_threads_changes_rounding_only(turbo: LocalEngine) -> None
 
 
 @pytest.mark.parametrize("kind", ["turbo", "base"])
-def test_a_row_does_not_depend_on_its_neighbours(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(kind: str, request: pytest.FixtureRequest) -> None:
     engine = request.getfixturevalue(kind)
     together = made(engine, HOUSE, SONG, HOUSE.but(seed=3))
     for outcome, wish in zip(together, (HOUSE, SONG, HOUSE.but(seed=3)), strict=True):
@@ -134,7 +132,8 @@ def test_each_row_is_told_its_own_tempo_key_and_time(turbo: LocalEngine) -> None
     assert isinstance(first, Delivery) and isinstance(second, Delivery)
     assert (first.sent["tempo_bpm"], second.sent["tempo_bpm"]) == (124, 90)
     assert second.sent["key"] == "A minor" and second.sent["time_signature"] == "3"
-    assert not np.allclose(one(turbo, HOUSE), one(turbo, HOUSE.but(tags="house, 90 BPM")), atol=0.01)
+    slower = one(turbo, HOUSE.but(tags="house, 90 BPM"))
+    assert not np.array_equal(one(turbo, HOUSE), slower), "and hears it"
 
 
 def test_our_attention_equals_the_stock_pipeline(turbo: LocalEngine) -> None:
@@ -333,7 +332,7 @@ def test_the_other_tasks_make_the_whole_length(base: LocalEngine, song: Path, ta
 def test_a_reference_changes_the_sound_and_repeats(turbo: LocalEngine, song: Path) -> None:
     wish = HOUSE.but(options={"reference": str(song)})
     assert np.array_equal(one(turbo, wish), one(turbo, wish))
-    assert not np.allclose(one(turbo, wish), one(turbo, HOUSE), atol=0.01)
+    assert np.abs(one(turbo, wish) - one(turbo, HOUSE)).max() > 20 * NEAR
 
 
 def test_a_lora_has_a_scale_and_can_be_left(turbo: LocalEngine, tmp_path: Path) -> None:
@@ -368,7 +367,7 @@ def test_a_lora_has_a_scale_and_can_be_left(turbo: LocalEngine, tmp_path: Path) 
         ({"options": {"guidance": 7}}, "guidance is part of turbo's weights"),
         ({"options": {"task": "cover"}}, "tasks with a source"),
         ({"options": {"lora": "nowhere"}}, "there is no lora at nowhere"),
-        ({"tags": "x, " * 300}, "512 are read"),
+        ({"tags": ", ".join(map(str, range(300)))}, "512 are read"),
         ({"lyrics": "la " * 2000}, "4096 are read"),
     ],
 )
@@ -435,6 +434,6 @@ def test_a_study_batches_charges_and_resumes(turbo: LocalEngine, tmp_path: Path)
         summary = study.run(watch=lambda progress: None)
         assert summary.made == 6 and summary.spent_usd > 0
         takes = study.takes()
-        assert {take.received["batch_rows"] for take in takes} == {3}
+        assert {take.received["batch_rows"] for take in takes} == {3}, "rounds share calls"
         assert {take.received["licence"] for take in takes} == {"mit"}
         assert study.run(watch=lambda progress: None).found == 6
