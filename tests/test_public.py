@@ -12,8 +12,8 @@ import workbench as wb
 
 NAMES = """
     Attempt Axis Charge Clip Delivery Engine Inpaint Ledger Measure Measurement Outpaint Progress
-    Quote Request Source Span State Store Study Subject Summary Sweep Take diversity engine errors measure
-    measure_study player_html plots table words write_report
+    Quote Request Source Span State Store Study Subject Summary Sweep Take diversity engine errors
+    measure measure_study player_html plots table words write_report
 """
 
 

@@ -17,7 +17,7 @@ from workbench.engines.base import Attempt, Delivery, Event
 from workbench.engines.local import LocalEngine, edits
 from workbench.engines.local import plan as plans
 from workbench.errors import Cancelled, EngineError, EngineFailed, EngineUnavailable, RequestError
-from workbench.request import AnyRequest, Inpaint, Outpaint, Request, Span
+from workbench.request import AnyRequest, Inpaint, Outpaint, Request, Source, Span
 from workbench.study import Study
 from workbench.sweep import Sweep
 
@@ -61,7 +61,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(engine: LocalEngine, *requests: AnyRequest, **hooks: Any) -> list[Delivery | EngineError]:
     attempts = [Attempt(request, f"key-{n}", **hooks) for n, request in enumerate(requests)]
-    found = dict((id(attempt), outcome) for attempt, outcome in engine.generate(attempts))
+    found = {id(attempt): outcome for attempt, outcome in engine.generate(attempts)}
     return [found[id(attempt)] for attempt in attempts]
 
 
@@ -117,31 +117,30 @@ def test_a_row_does_not_depend_on_its_neighbours(kind: str, request: pytest.Fixt
 
 def test_without_our_mask_neighbours_are_heard(turbo: LocalEngine) -> None:
     """The check above can fail: the stock processor lets padding through."""
-    pipe = turbo.model.pipe
-    real = pipe._mask.for_rows
-    try:
-        pipe._mask.for_rows = lambda rows: None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turbo.model.pipe._mask, "for_rows", lambda rows: None)
         together = made(turbo, HOUSE, SONG)
-    finally:
-        pipe._mask.for_rows = real
     assert np.abs(samples(together[0]) - one(turbo, HOUSE)).max() > 20 * NEAR
 
 
 def test_each_row_is_told_its_own_tempo_key_and_time(turbo: LocalEngine) -> None:
     first, second = made(turbo, HOUSE, SONG)
-    assert isinstance(first, Delivery) and isinstance(second, Delivery)
+    assert isinstance(first, Delivery)
+    assert isinstance(second, Delivery)
     assert (first.sent["tempo_bpm"], second.sent["tempo_bpm"]) == (124, 90)
-    assert second.sent["key"] == "A minor" and second.sent["time_signature"] == "3"
+    assert second.sent["key"] == "A minor"
+    assert second.sent["time_signature"] == "3"
     slower = one(turbo, HOUSE.but(tags="house, 90 BPM"))
     assert not np.array_equal(one(turbo, HOUSE), slower), "and hears it"
 
 
 def test_our_attention_equals_the_stock_pipeline(turbo: LocalEngine) -> None:
-    from diffusers import AceStepPipeline
+    import diffusers
 
     from workbench.engines.local.pipeline import noise_of
 
-    stock = AceStepPipeline.from_pretrained(turbo.weights.path, local_files_only=True)
+    pipeline: Any = diffusers.AceStepPipeline
+    stock = pipeline.from_pretrained(turbo.weights.path, local_files_only=True)
     stock.set_progress_bar_config(disable=True)
     latents = noise_of(1, 63, 8)[None]
     audio = stock(
@@ -178,7 +177,9 @@ def test_progress_is_told_at_each_step(turbo: LocalEngine) -> None:
     events: list[Event] = []
     made(turbo, HOUSE, tell=events.append)
     shares = [event.data["share"] for event in events]
-    assert len(shares) == 8 and shares == sorted(shares) and shares[-1] <= 1
+    assert len(shares) == 8
+    assert shares == sorted(shares)
+    assert shares[-1] <= 1
 
 
 def test_cancelling_ends_within_a_step_and_leaves_the_engine_usable(turbo: LocalEngine) -> None:
@@ -231,7 +232,8 @@ def test_broken_numbers_cost_one_row_only(
     monkeypatch.setattr(turbo.model, "sample", sample)
     first, second = made(turbo, HOUSE, SONG)
     assert isinstance(first, Delivery)
-    assert isinstance(second, EngineFailed) and "NaN" in str(second)
+    assert isinstance(second, EngineFailed)
+    assert "NaN" in str(second)
 
 
 def test_silence_is_a_failure(turbo: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +243,8 @@ def test_silence_is_a_failure(turbo: LocalEngine, monkeypatch: pytest.MonkeyPatc
         decoder, "decode", lambda x: type(real(x))(sample=torch.zeros_like(real(x).sample))
     )
     (outcome,) = made(turbo, HOUSE)
-    assert isinstance(outcome, EngineFailed) and "silence" in str(outcome)
+    assert isinstance(outcome, EngineFailed)
+    assert "silence" in str(outcome)
 
 
 # --- edits ----------------------------------------------------------------------------------------
@@ -290,18 +293,21 @@ def test_an_outpaint_keeps_the_source_and_has_the_exact_length(
     fade = round(0.025 * 44_100)
     kept = result[:, before + fade : before + length - fade]
     assert np.array_equal(kept, source.samples[:, fade : length - fade])
-    assert np.abs(result[:, :before]).max() > 0 and np.abs(result[:, -after:]).max() > 0
+    assert np.abs(result[:, :before]).max() > 0
+    assert np.abs(result[:, -after:]).max() > 0
 
 
 def test_of_a_long_source_only_the_surroundings_are_heard() -> None:
     rate_hz = 8_000
-    request = Inpaint.model_construct(tags="x", span=Span(start_s=1800, end_s=1810))
+    source = Source(sha256="0" * 64, path="an-hour.wav")
+    request = Inpaint(tags="x", source=source, span=Span(start_s=1800, end_s=1810))
     _, (window,) = edits.windows_of(request, 3600 * rate_hz, rate_hz)
     heard_s = (window.context_end - window.context_start) / rate_hz
     assert heard_s == 10 + 2 * edits.CONTEXT_S
     first_s, last_s = (frame / edits.FRAMES_PER_S for frame in window.frames)
     context_s = window.context_start / rate_hz
-    assert context_s + first_s <= 1800 and context_s + last_s >= 1810
+    assert context_s + first_s <= 1800
+    assert context_s + last_s >= 1810
 
 
 def test_the_level_is_matched_at_the_edges(song: Path) -> None:
@@ -406,7 +412,7 @@ def test_weights_with_a_hole_are_not_filled_with_random_numbers(
     shutil.copytree(turbo.weights.path, folder)
     file = next((folder / "transformer").glob("*.safetensors"))
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(EngineUnavailable, match="transformer/.* is damaged"):
+    with pytest.raises(EngineUnavailable, match=r"transformer/.* is damaged"):
         LocalEngine(str(folder))
     file.unlink()
     with pytest.raises(EngineUnavailable, match="transformer has no weights"):
@@ -416,10 +422,10 @@ def test_weights_with_a_hole_are_not_filled_with_random_numbers(
 def test_a_torchaudio_of_another_torch_is_said(
     turbo: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.engines.local import engine as module
+    def version(name: str) -> str:
+        return "2.8.0" if name == "torchaudio" else "2.11.0"
 
-    real = module.version
-    monkeypatch.setattr(module, "version", lambda n: "2.8.0" if n == "torchaudio" else real(n))
+    monkeypatch.setattr("workbench.engines.local.engine.version", version)
     with pytest.raises(EngineUnavailable, match=r"torchaudio 2\.8\.0 was built for another torch"):
         LocalEngine(str(turbo.weights.path)).ready()
 
@@ -432,7 +438,8 @@ def test_a_study_batches_charges_and_resumes(turbo: LocalEngine, tmp_path: Path)
     sweep = Sweep(HOUSE.but(duration_s=2), tags=["house, 124 BPM", "jazz, 90 BPM"], seed=range(3))
     with Study("local", sweep, [engine], store=tmp_path, measures=()) as study:
         summary = study.run(watch=lambda progress: None)
-        assert summary.made == 6 and summary.spent_usd > 0
+        assert summary.made == 6
+        assert summary.spent_usd > 0
         takes = study.takes()
         assert {take.received["batch_rows"] for take in takes} == {3}, "rounds share calls"
         assert {take.received["licence"] for take in takes} == {"mit"}

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    AceStepPipeline,
-    AceStepTransformer1DModel,
-    AutoencoderOobleck,
-    FlowMatchEulerDiscreteScheduler,
-)
+import transformers
 from diffusers.pipelines.ace_step.modeling_ace_step import (
     AceStepAudioTokenDetokenizer,
     AceStepAudioTokenizer,
     AceStepConditionEncoder,
 )
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
+# Libraries without types.
+LIBRARY: Any = diffusers
+TEXT: Any = transformers
 LATENT_WIDTH = 8
 SHARED = {
     "num_attention_heads": 4,
@@ -31,13 +30,13 @@ SHARED = {
 }
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer() -> Any:
     """One token per byte."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     bpe = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
+    return TEXT.PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>"
     )
 
@@ -46,8 +45,8 @@ def write_tiny(folder: Path, *, turbo: bool = True, seed: int = 0) -> Path:
     """Write the pipeline as diffusers does; about 1.4 MB."""
     torch.manual_seed(seed)
     words = tokenizer()
-    text = Qwen3Model(
-        Qwen3Config(
+    text = TEXT.Qwen3Model(
+        TEXT.Qwen3Config(
             vocab_size=len(words),
             hidden_size=32,
             intermediate_size=64,
@@ -67,8 +66,8 @@ def write_tiny(folder: Path, *, turbo: bool = True, seed: int = 0) -> Path:
     )
     with torch.no_grad():
         conditions.silence_latent.normal_()
-    pipeline = AceStepPipeline(
-        vae=AutoencoderOobleck(
+    pipeline = LIBRARY.AceStepPipeline(
+        vae=LIBRARY.AutoencoderOobleck(
             encoder_hidden_size=2 * LATENT_WIDTH,
             downsampling_ratios=[2, 4, 4, 6, 10],
             channel_multiples=[1, 1, 1, 1, 1],
@@ -79,7 +78,7 @@ def write_tiny(folder: Path, *, turbo: bool = True, seed: int = 0) -> Path:
         ),
         text_encoder=text,
         tokenizer=words,
-        transformer=AceStepTransformer1DModel(
+        transformer=LIBRARY.AceStepTransformer1DModel(
             **SHARED,
             num_hidden_layers=2,
             in_channels=3 * LATENT_WIDTH,
@@ -88,7 +87,7 @@ def write_tiny(folder: Path, *, turbo: bool = True, seed: int = 0) -> Path:
             is_turbo=turbo,
         ),
         condition_encoder=conditions,
-        scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0),
+        scheduler=LIBRARY.FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0),
         audio_tokenizer=AceStepAudioTokenizer(
             **SHARED,
             audio_acoustic_hidden_dim=LATENT_WIDTH,

@@ -80,7 +80,8 @@ class LocalEngine:
         self.weights: WeightsFolder = find_weights(model, revision)
         self.name = f"local-{self.weights.variant.name}"
         self._device = device
-        self._batch_max = batch_max
+        self.batch_max = _BATCH_MAX if batch_max is None else batch_max
+        self._rows_max = batch_max
         self._usd_per_s = Decimal(str(usd_per_hour)) / 3600
         self._lock = threading.Lock()
         self._seconds_of_audio = 0.0
@@ -115,16 +116,14 @@ class LocalEngine:
             "diffusers": version("diffusers"),
         }
 
-    @cached_property
-    def batch_max(self) -> int:
-        """Requests of one kind that a call may hold."""
-        if self._batch_max is not None:
-            return self._batch_max
+    def _rows_that_fit(self) -> int:
+        """Rows per call: as asked, else by free memory; one on a processor, which gains nothing."""
+        if self._rows_max is not None:
+            return self._rows_max
         free = self.place.free_bytes()
         if free is None:
             return 1
-        rows = (free - self.weights.size_bytes - _DECODING_BYTES) // (_ROW_BYTES_PER_S * 60)
-        return int(np.clip(rows, 1, _BATCH_MAX))
+        return int(np.clip((free - _DECODING_BYTES) // (_ROW_BYTES_PER_S * 60), 1, _BATCH_MAX))
 
     def ready(self) -> str:
         """One line on weights and device; raises `EngineUnavailable` if it cannot run."""
@@ -165,7 +164,8 @@ class LocalEngine:
         """Serve a batch; halved as often as memory runs out."""
         from workbench.engines.local.job import Failure, serve
 
-        pending = [list(attempts)]
+        rows = self._rows_that_fit()
+        pending = [list(attempts[n : n + rows]) for n in range(0, len(attempts), rows)]
         while pending:
             batch = pending.pop(0)
             for attempt in batch:

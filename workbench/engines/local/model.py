@@ -82,7 +82,7 @@ class Model:
         self.weights, self.place = weights, place
         _check_room(weights, place)
         self.backend = fastest_backend(place.device, place.dtype)
-        self.pipe = _load(weights.path, place)
+        self.pipe: Any = _load(weights.path, place)
         self.pipe.prepare(self.backend)
         self.compiled = False
         self._adapters: set[str] = set()
@@ -197,13 +197,12 @@ class Model:
         self.pipe.set_adapters([name], [settings.lora_scale])
 
 
-def _load(folder: Path, place: Place) -> RowPipeline:
+def _load(folder: Path, place: Place) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the libraries' own deprecations
-            pipe: RowPipeline = RowPipeline.from_pretrained(
-                folder, local_files_only=True, dtype=place.dtype
-            )
+            pipeline: Any = RowPipeline  # the library's classes are not typed
+            pipe = pipeline.from_pretrained(folder, local_files_only=True, dtype=place.dtype)
     except (OSError, ValueError, RuntimeError) as error:
         raise EngineUnavailable(
             f"the weights cannot be loaded ({str(error).splitlines()[0]}): "

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import AceStepPipeline
 
 from workbench.engines.local.attention import PaddingMask, RowAttention
 
@@ -50,7 +50,11 @@ class Encoding:
     truncated: tuple[str, ...]
 
 
-class RowPipeline(AceStepPipeline):
+# The library is not typed.
+_Stock: Any = diffusers.AceStepPipeline
+
+
+class RowPipeline(_Stock):  # type: ignore[misc]
     """AceStepPipeline whose rows are independent; see the module's docstring."""
 
     def prepare(self, backend: str = "") -> None:
