@@ -28,7 +28,7 @@ PIN_FILES = ("bootstrap.txt", "demo.txt", "all.txt")
 LAYERS = {
     0: "errors",
     1: "value words",
-    2: "analysis clip cost database experiment sketch",
+    2: "analysis clip cost database experiment sketch statistics",
     3: "analysis.checks analysis.fit_seams audio_files learned preview request",
     4: "contract sweep take",
     5: "engines.base records",

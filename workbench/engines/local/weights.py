@@ -164,6 +164,8 @@ def _cached(repository: str, revision: str | None, asked: str) -> Path:
         found = None
     except MetricUnavailable as error:
         raise EngineUnavailable(str(error), "local") from None
+    if not isinstance(found, str) and revision is None:
+        found = _newest(Path(hub.constants.HF_HUB_CACHE), repository)
     if not isinstance(found, str):
         raise EngineUnavailable(
             f"the weights of {asked} are not on this disk: get them by "
@@ -171,6 +173,13 @@ def _cached(repository: str, revision: str | None, asked: str) -> Path:
             "local",
         )
     return Path(found).parent
+
+
+def _newest(cache: Path, repository: str) -> str | None:
+    """The index of the snapshot that came last: what is got by its commit has no branch here."""
+    snapshots = cache / f"models--{repository.replace('/', '--')}" / "snapshots"
+    found = sorted(snapshots.glob(f"*/{INDEX}"), key=lambda file: file.lstat().st_mtime)
+    return str(found[-1]) if found else None
 
 
 def _variant_of(folder: Path, name: str) -> Variant:
