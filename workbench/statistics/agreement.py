@@ -66,10 +66,11 @@ class Agreement:
             "disagree": "The two rankings are opposed",
             "inconclusive": "Inconclusive: the two rankings may be unrelated",
         }[self.verdict]
+        low, high = ((end + 1) / 2 for end in (self.low, self.high))
         return (
-            f"{head}: of two items they put the same one first in {percent(self.share_alike)} of cases "
-            f"(95 % interval {percent((self.low + 1) / 2)} to {percent((self.high + 1) / 2)}; 50 % is chance; "
-            f"tau {self.tau:.2f}; {counted(self.n, 'item')}).{tail}"
+            f"{head}: of two items they put the same one first in {percent(self.share_alike)} of "
+            f"cases (95 % interval {percent(low)} to {percent(high)}; 50 % is chance; tau "
+            f"{self.tau:.2f}; {counted(self.n, 'item')}).{tail}"
         )
 
 

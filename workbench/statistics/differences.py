@@ -197,11 +197,13 @@ def paired_difference(
     pairs = [pair] if isinstance(pair, str) else list(pair)
     chosen = table[table[by].isin(levels)]
     kept = observed(chosen, value, [by, *pairs])
-    wide = kept.groupby([*pairs, by], dropna=False)[value].agg(["mean", "size"]).unstack(by)
-    wide = wide.reindex(columns=pd.MultiIndex.from_product([["mean", "size"], levels]))
-    whole = wide.dropna()
-    differences = (whole["mean"][levels[1]] - whole["mean"][levels[0]]).to_numpy(float)
-    used = float(whole["size"].to_numpy().sum())
+    grouped = [
+        kept[kept[by] == level].groupby(pairs, dropna=False)[value].agg(["mean", "size"])
+        for level in levels
+    ]
+    whole = pd.merge(*grouped, left_index=True, right_index=True, suffixes=("_baseline", "_level"))
+    differences = (whole["mean_level"] - whole["mean_baseline"]).to_numpy(float)
+    used = int((whole["size_level"] + whole["size_baseline"]).sum())
     low, high, p = _interval(differences)
     n = len(differences)
     found = Difference(
@@ -221,7 +223,7 @@ def paired_difference(
         verdict="inconclusive",
         matters=matters,
         comparisons=1,
-        unpaired=len(kept) - round(used),
+        unpaired=len(kept) - used,
         undefined=undefined(chosen, value),
     )
     return replace(found, verdict=_verdict(found))

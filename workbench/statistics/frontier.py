@@ -83,8 +83,8 @@ class Point:
         """The place in plain English."""
         cost_name, value_name = self.names
         return (
-            f"“{self.level}” is {self.verdict} ({percent(self.probability)} of resampled tables put it "
-            f"on the frontier): {cost_name} {with_unit(self.cost, unit_of(cost_name))} "
+            f"“{self.level}” is {self.verdict} ({percent(self.probability)} of resampled tables "
+            f"put it on the frontier): {cost_name} {with_unit(self.cost, unit_of(cost_name))} "
             f"({range_text(self.cost_low, self.cost_high)}), {value_name} "
             f"{with_unit(self.value, unit_of(value_name))} "
             f"({range_text(self.value_low, self.value_high)}), {counted(self.n, 'take')}."
@@ -175,5 +175,5 @@ def _resampled(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _unbeaten(points: np.ndarray) -> np.ndarray:
     """Which of (tables, levels, 2) no other of its table beats, less being better in both."""
     other, one = points[:, :, np.newaxis], points[:, np.newaxis]
-    beats = (other <= one).all(axis=-1) & (other < one).any(axis=-1)
-    return np.asarray(~beats.any(axis=1))
+    beats = np.all(other <= one, axis=-1) & np.any(other < one, axis=-1)
+    return np.asarray(~np.any(beats, axis=1))

@@ -60,7 +60,8 @@ class Settling:
                 "against the spread between pairs."
             )
         if self.is_settled:
-            return f"Enough takes: a true difference of {size} is found in {percent(self.power)} of cases."
+            found = f"a true difference of {size} is found in {percent(self.power)} of cases"
+            return f"Enough takes: {found}."
         return (
             f"{counted(self.more_takes, 'more take')} ({with_unit(float(self.more_usd), 'USD')}) "
             f"would find a true difference of {size} with {percent(self.power)} certainty."

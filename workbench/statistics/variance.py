@@ -157,7 +157,14 @@ def variance_components(
     low, high = np.quantile(_shares(drawn), [tail, 1 - tail], axis=0)
     point = _shares(variances)
     found = [
-        Share(name, *(float(x[i]) for x in (point, low, high)), float(variances[i]) ** 0.5, levels)
+        Share(
+            factor=name,
+            share=float(point[i]),
+            low=float(low[i]),
+            high=float(high[i]),
+            sd=float(variances[i]) ** 0.5,
+            levels=levels,
+        )
         for i, (name, levels) in enumerate(
             [*((name, len(codes[name][1])) for name in used), (REST, 0)]
         )
@@ -218,4 +225,4 @@ def _variances(mean_squares: np.ndarray, freedoms: np.ndarray, weights: np.ndarr
 
 def _shares(variances: np.ndarray) -> np.ndarray:
     total = variances.sum(axis=-1, keepdims=True)
-    return np.divide(variances, total, out=np.zeros_like(variances), where=total > 0)
+    return np.asarray(np.divide(variances, total, out=np.zeros_like(variances), where=total > 0))
