@@ -174,3 +174,16 @@ def test_verify_says_what_is_missing(
     shutil.rmtree(tmp_path / "copy" / "vae")
     assert main(["models", "verify", str(tmp_path / "copy")]) == 1
     assert "vae is missing" in capsys.readouterr().err
+
+
+def test_try_writes_its_reports(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Random numbers make no music: the run must finish and say so in its measurements.
+    assert main(["models", "try", str(folder), "--store", str(tmp_path), "--duration-s", "9"]) == 0
+    said = capsys.readouterr().out
+    assert "6 takes generated" in said
+    assert "2 takes generated" in said
+    reports = list(tmp_path.rglob("*.html"))
+    assert len(reports) == 2
+    assert any("conservative" in report.read_text() for report in reports)

@@ -48,7 +48,8 @@ def diversity(
     elif found.empty:
         typer.echo("No two finished takes differ in their seed alone: sweep over several seeds.")
     else:
-        _print(found.to_dict(orient="records"), _DIVERSITY)
+        rows: list[Any] = found.to_dict(orient="records")
+        _print(rows, _DIVERSITY)
         typer.echo("Medians over pairs of takes, 95 % bootstrap interval by take in brackets.")
     return OK
 

@@ -1,7 +1,8 @@
-"""Commands about the weights of the local engine: models list, pull, verify."""
+"""Commands about the weights of the local engine: models list, pull, verify, try."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,11 @@ from workbench.cli.exits import FAILURE, OK
 models = typer.Typer(no_args_is_help=True, help="Weights for the local engine.")
 app.add_typer(models, name="models")
 
+_TRIAL_TAGS = (
+    "lo-fi hip-hop, rhodes piano, soft drums, 75 BPM",
+    "house, four on the floor, bright synths, 124 BPM",
+    "drum and bass, breakbeat, deep bass, 174 BPM",
+)
 Model = Annotated[str, typer.Argument(help="Variant, repository or folder.")]
 Revision = Annotated[str | None, typer.Option(help="Commit, branch or tag.")]
 
@@ -85,3 +91,44 @@ def verify(model: Model, revision: Revision = None) -> int:
         f"licence {found.licence}."
     )
     return OK
+
+
+@models.command("try")
+def try_(
+    model: Model,
+    store: Annotated[Path, typer.Option(help="Folder for the takes and reports.")] = Path(
+        "runs/first-weights"
+    ),
+    duration_s: Annotated[float, typer.Option(help="Seconds of each song.")] = 30.0,
+) -> int:
+    """What to run first with real weights: songs at three tempi, an inpaint, and their reports.
+
+    The reports show the settings that were sent (to compare with the authors'), loudness, silence
+    and clipping, tempo asked and delivered, the seams of the inpaint and what it left untouched.
+    """
+    from workbench.engines import engine
+    from workbench.report import write_report
+    from workbench.request import Inpaint, Request, Span
+    from workbench.study import Study
+    from workbench.sweep import Sweep
+
+    made = engine("local", model=model)
+    typer.echo(made.ready())
+    song = Request(tags=_TRIAL_TAGS[0], lyrics="[inst]", duration_s=duration_s)
+    songs = Sweep(song, tags=_TRIAL_TAGS, seed=range(2))
+    with Study("songs", songs, [made], store=store / "songs") as study:
+        summary = study.run()
+        report = write_report(study.store, study.name)
+        typer.echo(f"{summary}\nSongs, tempo, loudness, settings: {report}")
+        takes = study.takes()
+        paths = [study.store.audio.path(take.audio) for take in takes if take.audio]
+    if not paths:
+        return FAILURE
+    third = duration_s / 3
+    edit = Inpaint(tags=_TRIAL_TAGS[0], source=paths[0], span=Span(start_s=third, end_s=2 * third))
+    blends = Sweep(edit, **{"options.blend": ["conservative", "balanced"]})
+    with Study("inpaint", blends, [made], store=store / "inpaint") as study:
+        edited = study.run()
+        report = write_report(study.store, study.name)
+    typer.echo(f"{edited}\nSeams, and what was left untouched: {report}")
+    return OK if summary.is_complete and edited.is_complete else FAILURE
