@@ -153,7 +153,6 @@ def test_what_was_measured_is_replaced_by_name(tmp_path: Path) -> None:
 def test_an_older_store_is_brought_forward_with_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "MIGRATIONS", MIGRATIONS[:1])
     with Store(tmp_path) as store:
         kept = store.keep_take(begun(store).id, Delivery(CLIP, sent={}), 0.5)
     added = "CREATE TABLE marks (take_id INTEGER, mark TEXT); CREATE INDEX m ON marks (mark)"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from workbench.cost import NANO, Charge, Quote
 from workbench.request import AnyRequest, request_from_json
 from workbench.take import State, Take
+from workbench.value import canonical_json
 
 # Each entry brings a database one version forward; the first makes it. Never edit a released one.
 MIGRATIONS: tuple[str, ...] = (
@@ -47,6 +48,13 @@ MIGRATIONS: tuple[str, ...] = (
         method TEXT NOT NULL, low REAL, high REAL, reason TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (take_id, name)) WITHOUT ROWID;
     """,
+    # What a table of this store has not seen yet: takes changed since, plans that are others.
+    """
+    ALTER TABLE takes ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+    UPDATE takes SET changed = id;
+    CREATE INDEX takes_by_change ON takes (changed);
+    ALTER TABLE studies ADD COLUMN plan_digest TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 
@@ -69,6 +77,12 @@ def place_of(row: sqlite3.Row) -> Place:
         json.loads(row["at"]),
         request_from_json(json.loads(row["request"])),
     )
+
+
+def plan_row(place: Place) -> tuple[str, ...]:
+    """A place as a row of the plan, less the study and the position."""
+    at, request = canonical_json(place.at), canonical_json(place.request.to_json())
+    return (place.key, place.engine, place.round, at, request)
 
 
 def take_of(row: sqlite3.Row) -> Take:

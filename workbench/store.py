@@ -32,12 +32,22 @@ from workbench.cost import NANO, Charge, Quote
 from workbench.database import Database
 from workbench.engines.base import Delivery
 from workbench.errors import StoreError
-from workbench.records import MIGRATIONS, Place, is_paid, nano, now, place_of, take_of
+from workbench.records import (
+    MIGRATIONS,
+    Place,
+    is_paid,
+    nano,
+    now,
+    place_of,
+    plan_row,
+    take_of,
+)
 from workbench.request import AnyRequest
 from workbench.take import Measurement, State, Take, take_key
-from workbench.value import canonical_json
+from workbench.value import canonical_json, digest
 
 DATABASE = "store.sqlite3"
+_PLACES_AT_ONCE = 4_000
 
 
 class Store:
@@ -102,6 +112,8 @@ class Store:
 
     def save_plan(self, name: str, spec: Mapping[str, Any], places: Iterable[Place]) -> int:
         """Write down what a study consists of, replacing its earlier plan; returns its id."""
+        rows = [plan_row(place) for place in places]
+        plan_digest = digest(rows)
         with self._db.write(durable=True) as db:
             db.execute(
                 "INSERT INTO studies (name, spec, created_at) VALUES (?, ?, ?) "
@@ -109,23 +121,20 @@ class Store:
                 (name, canonical_json(spec), now()),
             )
             study_id = self.study_id(name)
+            if self.plan_digest(name) == plan_digest:
+                return study_id
+            db.execute("UPDATE studies SET plan_digest = ? WHERE id = ?", (plan_digest, study_id))
             db.execute("DELETE FROM plan WHERE study_id = ?", (study_id,))
             db.executemany(
                 "INSERT INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (
-                        study_id,
-                        position,
-                        p.key,
-                        p.engine,
-                        p.round,
-                        canonical_json(p.at),
-                        canonical_json(p.request.to_json()),
-                    )
-                    for position, p in enumerate(places)
-                ),
+                ((study_id, position, *row) for position, row in enumerate(rows)),
             )
         return study_id
+
+    def plan_digest(self, name: str) -> str:
+        """A name for what a study's plan says; another plan has another."""
+        rows = self._db.rows("SELECT plan_digest FROM studies WHERE id = ?", (self.study_id(name),))
+        return str(rows[0]["plan_digest"])
 
     def study_id(self, name: str) -> int:
         """Raises `StoreError` if there is no study of that name."""
@@ -196,7 +205,9 @@ class Store:
         with self._db.write(durable=is_paid(quote)) as db:
             cursor = db.execute(
                 "INSERT INTO takes (key, engine, fingerprint, request, state, idempotency_key, "
-                "quote, cost_nano_usd, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "quote, cost_nano_usd, started_at, changed) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                "(SELECT coalesce(max(changed), 0) + 1 FROM takes))",
                 (
                     key,
                     engine,
@@ -218,6 +229,7 @@ class Store:
                 "UPDATE takes SET intended = 1, sent = ? WHERE id = ?",
                 (canonical_json(sent), take_id),
             )
+            self._changed(db, take_id)
 
     def note_submitted(self, take_id: int, remote_id: str) -> None:
         """Write down, durably, the far side's job id."""
@@ -226,6 +238,7 @@ class Store:
                 "UPDATE takes SET state = ?, remote_id = ? WHERE id = ?",
                 (State.SUBMITTED, remote_id, take_id),
             )
+            self._changed(db, take_id)
 
     def keep_take(self, take_id: int, delivery: Delivery, wall_s: float) -> Take:
         """Keep the audio, then the record that names it: both or neither.
@@ -255,6 +268,7 @@ class Store:
                     take_id,
                 ),
             )
+            self._changed(db, take_id)
             self.audio.settle(db, (audio, delivered))
         return self.take(take_id)
 
@@ -267,8 +281,10 @@ class Store:
         """
         with self._db.write(durable=True) as db:
             db.execute(
-                "UPDATE takes SET state = ?, reason = ? WHERE id = ?", (state, reason, take_id)
+                "UPDATE takes SET state = ?, reason = ? WHERE id = ?",
+                (state, reason, take_id),
             )
+            self._changed(db, take_id)
             if state != State.UNKNOWN:
                 db.execute(
                     "UPDATE takes SET charge = ?, cost_nano_usd = ? WHERE id = ?",
@@ -283,6 +299,15 @@ class Store:
         """Write down why a submitted take was left; it is resumed by its job id later."""
         with self._db.write(durable=True) as db:
             db.execute("UPDATE takes SET reason = ? WHERE id = ?", (reason, take_id))
+            self._changed(db, take_id)
+
+    @staticmethod
+    def _changed(db: sqlite3.Connection, take_id: int) -> None:
+        """Number a take anew: a table then knows that it has to read it again."""
+        db.execute(
+            "UPDATE takes SET changed = (SELECT max(changed) + 1 FROM takes) WHERE id = ?",
+            (take_id,),
+        )
 
     def take(self, take_id: int) -> Take:
         """Raises `StoreError` if there is no such take."""
@@ -313,6 +338,53 @@ class Store:
             found = latest.get(row["key"])
             yield place_of(row), self.take(found[0]) if found else None
 
+    def page(
+        self,
+        name: str,
+        *,
+        sort: str = "position",
+        descending: bool = False,
+        state: State | None = None,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> list[tuple[Place, Take | None]]:
+        """Some places of a study with the take that counts, without reading the others' records.
+
+        Parameters
+        ----------
+        name : str
+            Of the study.
+        sort : str
+            "position" in the plan, or a measurement's name; places without a value come last.
+        descending : bool
+        state : State, optional
+            Only places whose take is in this state.
+        offset, limit : int
+            How many to pass over, and how many to give at most.
+        """
+        rows = self._db.rows(
+            "SELECT p.*, t.id AS take_id FROM plan p "
+            "LEFT JOIN takes t ON t.id = (SELECT id FROM takes WHERE key = p.key "
+            "ORDER BY state = 'done' DESC, id DESC LIMIT 1) "
+            "LEFT JOIN measurements m ON m.take_id = t.id AND m.name = :sort "
+            "WHERE p.study_id = :study AND (:state IS NULL OR t.state = :state) "
+            "ORDER BY :sort <> 'position' AND m.value IS NULL, "
+            "CASE WHEN :down THEN m.value END DESC, m.value, "
+            "CASE WHEN :down AND :sort = 'position' THEN -p.position ELSE p.position END "
+            "LIMIT :limit OFFSET :offset",
+            {
+                "study": self.study_id(name),
+                "sort": sort,
+                "down": descending,
+                "state": state,
+                "limit": limit,
+                "offset": offset,
+            },
+        )
+        return [
+            (place_of(row), self.take(row["take_id"]) if row["take_id"] else None) for row in rows
+        ]
+
     # Measurements
 
     def add_measurements(self, take_id: int, measurements: Iterable[Measurement]) -> None:
@@ -325,6 +397,7 @@ class Store:
                     for m in measurements
                 ),
             )
+            self._changed(db, take_id)
 
     def measurements(self, take_id: int) -> list[Measurement]:
         """What was measured of a take, by name."""
@@ -345,23 +418,42 @@ class Store:
         )
         return [row["id"] for row in rows]
 
-    def frame_rows(self, name: str) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
-        """Raw rows for the table: places with their take, and measurements of those takes."""
-        study_id = self.study_id(name)
-        places = self._db.rows(
-            # A finished take counts before any other; else the newest.
-            "SELECT p.position, p.round, p.at, p.request AS wish, p.engine AS asked_engine, t.* "
-            "FROM plan p LEFT JOIN takes t ON t.id = (SELECT id FROM takes WHERE key = p.key "
-            "ORDER BY state = 'done' DESC, id DESC LIMIT 1) "
-            "WHERE p.study_id = ? ORDER BY p.position",
-            (study_id,),
-        )
-        measured = self._db.rows(
-            "SELECT m.* FROM measurements m JOIN takes t ON t.id = m.take_id "
-            "WHERE t.key IN (SELECT key FROM plan WHERE study_id = ?)",
-            (study_id,),
-        )
-        return places, measured
+    def last_change(self) -> int:
+        """Number of the latest change to any take."""
+        return int(self._db.rows("SELECT coalesce(max(changed), 0) FROM takes")[0][0])
+
+    def frame_rows(
+        self, name: str, since: int = 0
+    ) -> Iterator[tuple[list[sqlite3.Row], list[sqlite3.Row]]]:
+        """Raw rows for the table: places with their take, and measurements of those takes.
+
+        They come some thousand places at a time, in plan order; with `since`, only places whose
+        takes changed after that change.
+        """
+        study_id, position = self.study_id(name), -1
+        while True:
+            places = self._db.rows(
+                # A finished take counts before any other; else the newest.
+                "SELECT p.position, p.round, p.at, p.request AS wish, p.engine AS asked_engine, "
+                "t.* FROM plan p LEFT JOIN takes t ON t.id = (SELECT id FROM takes "
+                "WHERE key = p.key ORDER BY state = 'done' DESC, id DESC LIMIT 1) "
+                "WHERE p.study_id = ? AND p.position > ? "
+                "AND (? = 0 OR p.key IN (SELECT key FROM takes WHERE changed > ?)) "
+                "ORDER BY p.position LIMIT ?",
+                (study_id, position, since, since, _PLACES_AT_ONCE),
+            )
+            if not places:
+                return
+            position = places[-1]["position"]
+            take_ids = [row["id"] for row in places if row["id"]]
+            yield (
+                places,
+                self._db.rows(
+                    "SELECT take_id, name, value, reason FROM measurements "
+                    "WHERE take_id IN (SELECT value FROM json_each(?))",
+                    (canonical_json(take_ids),),
+                ),
+            )
 
     def clip(self, take: Take) -> Clip:
         """The audio of a finished take.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     import sqlite3
 
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 # What a column holds that is neither an axis nor a measurement; the data dictionary of a table.
 COLUMNS: Mapping[str, str] = {
@@ -60,6 +64,10 @@ _REAL = (
     "truth_tempo_bpm",
 )
 
+# A table is kept once this many rows were read anew: smaller ones are quicker to build.
+_KEPT_ROWS = 2_000
+_MARK = b"workbench"
+
 # Axes that a column of their own shows already.
 _OWN_COLUMN = ("tags", "seed", "duration_s", "lyrics", "key", "tempo_bpm", "tempo_carrier")
 
@@ -94,32 +102,106 @@ def table(study: Study | Store | str | Path, name: str | None = None) -> pd.Data
 
 
 def _frame(store: Store, name: str) -> pd.DataFrame:
+    """The table as it was last kept, with the rows read again whose takes changed since."""
     import pandas as pd
 
-    places, measured = store.frame_rows(name)
-    if not places:
-        return pd.DataFrame(columns=list(COLUMNS))
+    path = store.folder / "tables" / f"{store.study_id(name)}.arrow"
+    plan_digest, change = store.plan_digest(name), store.last_change()
+    kept, since = _kept(path, plan_digest) if plan_digest else (None, 0)
+    if kept is not None and since == change:
+        return kept.drop(columns="position")
+    parts = [_built(*rows) for rows in store.frame_rows(name, since)]
+    if not parts:
+        return (
+            pd.DataFrame(columns=list(COLUMNS)) if kept is None else kept.drop(columns="position")
+        )
+    read_anew = sum(map(len, parts))
+    if kept is not None:
+        now = {position for part in parts for position in part["position"]}
+        parts.insert(0, kept[~kept["position"].isin(now)])
+    frame = _typed(pd.concat(parts).sort_values("position", ignore_index=True))
+    if plan_digest and read_anew >= _KEPT_ROWS:
+        _keep(frame, path, plan_digest, change)
+    return frame.drop(columns="position")
+
+
+def _built(places: Sequence[sqlite3.Row], measured: Sequence[sqlite3.Row]) -> pd.DataFrame:
+    import pandas as pd
+
     frame = pd.DataFrame([_row(row) for row in places])
-    frame = frame.astype(dict.fromkeys(_REAL, "float64") | dict.fromkeys(_WHOLE, "Int64"))
-    return frame.join(_wide(measured), on="take_id") if measured else frame
+    if measured:
+        frame = frame.join(_wide(measured), on="take_id")
+    return _typed(frame)
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of the kind that their values have; what is known to be a number is one."""
+    import pandas as pd
+
+    kinds = dict.fromkeys(_REAL, "float64") | dict.fromkeys(_WHOLE, "Int64")
+    frame = frame.astype(kinds).infer_objects()
+    for column in frame.columns.difference([*COLUMNS, "position"]):
+        # What was measured stays text where it is text; all else is a number.
+        kind = pd.api.types.infer_dtype(frame[column])
+        if not column.startswith("axis_") and kind not in ("string", "mixed", "mixed-integer"):
+            frame[column] = frame[column].astype("float64")
+    return frame
+
+
+def _kept(path: Path, plan_digest: str) -> tuple[pd.DataFrame | None, int]:
+    """A kept table and the last change that it has seen; None if it is of another plan."""
+    from pyarrow import ArrowInvalid, feather
+
+    try:
+        read = feather.read_table(path, memory_map=False)
+    except (OSError, ArrowInvalid):  # not kept yet, or cut short: it is made anew
+        return None, 0
+    said = json.loads((read.schema.metadata or {}).get(_MARK, b"{}"))
+    if said.get("plan") != plan_digest:
+        return None, 0
+    return read.to_pandas(), int(said["change"])
+
+
+def _keep(frame: pd.DataFrame, path: Path, plan_digest: str, change: int) -> None:
+    """Keep a table for the next time; where that cannot be, it is built each time."""
+    import pyarrow
+    from pyarrow import feather
+
+    said = {_MARK: json.dumps({"plan": plan_digest, "change": change}).encode()}
+    incoming = path.with_suffix(f".{uuid.uuid4().hex}")
+    try:
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
+        path.parent.mkdir(exist_ok=True)
+        feather.write_feather(table, incoming, compression="uncompressed")
+        incoming.replace(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        incoming.unlink(missing_ok=True)
+        log.info("the table is not kept: %s", error)
 
 
 def _wide(measured: Sequence[sqlite3.Row]) -> pd.DataFrame:
     """Measurements with a row per take: values under their names, reasons beside them."""
+    import numpy as np
     import pandas as pd
 
-    long = pd.DataFrame([tuple(m) for m in measured], columns=list(measured[0].keys()))
-    values = long.pivot(index="take_id", columns="name", values="value")
-    for column in values.columns:  # text stays text, all else is a number
-        if pd.api.types.infer_dtype(values[column]) not in ("string", "mixed", "mixed-integer"):
-            values[column] = values[column].astype("float64")
-    reasons = long[long["reason"] != ""].pivot(index="take_id", columns="name", values="reason")
-    return values.infer_objects().join(reasons.add_suffix("_reason"))
+    ids, names, values, reasons = zip(*measured, strict=True)
+    row_of, takes = pd.factorize(np.array(ids))
+    column_of, columns = pd.factorize(np.array(names, dtype=object))
+    grid = np.full((2, len(columns), len(takes)), None, dtype=object)
+    grid[0, column_of, row_of] = values
+    grid[1, column_of, row_of] = [reason or None for reason in reasons]
+    wide = dict(zip(columns, grid[0], strict=True))
+    for name, why in zip(columns, grid[1], strict=True):
+        if any(why):
+            wide[f"{name}_reason"] = why
+    return pd.DataFrame(wide, index=takes)
 
 
 def _row(row: sqlite3.Row) -> dict[str, Any]:
     request = request_from_json(json.loads(row["wish"]))
     data: dict[str, Any] = {
+        "position": row["position"],
         "take_id": row["id"],
         "engine": row["asked_engine"],
         "state": row["state"] or "missing",
