@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.clip import Clip
-from workbench.engines import ENGINES, MODELS, engine
+from workbench.engines import ENGINES, MODELS, engine, is_hosted
 from workbench.engines.base import Attempt, Delivery, Engine, Event
 from workbench.engines.hosted import Settings
 from workbench.engines.sketch import SketchEngine
@@ -19,6 +19,7 @@ from workbench.server import Settings as ServerSettings
 from workbench.server import running_server
 from workbench.value import canonical_json
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 WISH = Request(tags="house, 124 BPM", lyrics="[inst]", duration_s=10, seed=3)
 
 
@@ -38,14 +39,25 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         )
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of random numbers for the local engine."""
+    from tests.local.tiny import write_tiny
+
+    return write_tiny(tmp_path_factory.mktemp("weights"))
+
+
 @pytest.fixture(params=ENGINES)
 def made(request: pytest.FixtureRequest, far: Settings) -> Engine:
     """Each engine in turn."""
-    return engine(request.param, **({} if request.param == "sketch" else {"settings": far}))
+    name = request.param
+    if name == "local":
+        return engine(name, model=str(request.getfixturevalue("weights")))
+    return engine(name, **({"settings": far} if is_hosted(name) else {}))
 
 
 def test_an_engine_says_who_it_is(made: Engine) -> None:
-    assert made.name in ENGINES
+    assert made.name in ENGINES or made.name.startswith("local-")
     assert made.ready()
     assert made.concurrency >= 1
     assert made.batch_max >= 1

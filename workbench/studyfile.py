@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import field_validator
 
-from workbench.engines import engine
+from workbench.engines import engine, is_hosted
 from workbench.engines.base import Engine
 from workbench.errors import EngineUnavailable, RequestError
 from workbench.study import Study
@@ -50,7 +50,7 @@ class EngineChoice(Value):
     def make(self, loopback: str = "") -> Engine:
         """The engine; a hosted one speaks to the server at `loopback` where that is given."""
         options = dict(self.model_extra or {})
-        if loopback and self.name != "sketch":
+        if loopback and is_hosted(self.name):
             options["settings"] = _loopback_settings(loopback)
         return engine(self.name, **options)
 

@@ -105,3 +105,22 @@ def write_tiny(folder: Path, *, turbo: bool = True, seed: int = 0) -> Path:
     pipeline.save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: mit\n---\nRandom numbers.\n")
     return folder
+
+
+def write_tiny_planner(folder: Path) -> Path:
+    """A language model of 30,000 random numbers that reads and writes bytes."""
+    torch.manual_seed(0)
+    words = tokenizer()
+    words.save_pretrained(folder)
+    config = TEXT.Qwen3Config(
+        vocab_size=len(words),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=4096,
+    )
+    TEXT.Qwen3ForCausalLM(config).save_pretrained(folder)
+    return folder

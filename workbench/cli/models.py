@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -126,7 +126,8 @@ def try_(
         return FAILURE
     third = duration_s / 3
     edit = Inpaint(tags=_TRIAL_TAGS[0], source=paths[0], span=Span(start_s=third, end_s=2 * third))
-    blends = Sweep(edit, **{"options.blend": ["conservative", "balanced"]})
+    axes: dict[str, Any] = {"options.blend": ["conservative", "balanced"]}
+    blends = Sweep(edit, **axes)
     with Study("inpaint", blends, [made], store=store / "inpaint") as study:
         edited = study.run()
         report = write_report(study.store, study.name)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli.app import app
 from workbench.cli.exits import OK
+
+if TYPE_CHECKING:
+    from workbench.server.compiler import Compiler
 
 keys = typer.Typer(help="Keys of our own server.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
@@ -20,6 +23,9 @@ DEFAULT_FOLDER = Path("runs/server")
 @app.command()
 def serve(
     engine: Annotated[str, typer.Argument(help="What makes the audio.")] = "sketch",
+    planner: Annotated[
+        str | None, typer.Option(help="Folder or hub name of a model that words simple requests.")
+    ] = None,
     folder: ServerFolder = DEFAULT_FOLDER,
     host: Annotated[str, typer.Option(help="Other than loopback needs a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
@@ -46,9 +52,21 @@ def serve(
             port=port,
             workers=workers,
             limits=limits,
+            compiler=_compiler(planner),
         )
     )
     return OK
+
+
+def _compiler(planner: str | None) -> Compiler:
+    """What words simple requests: a language model, or the table of genres."""
+    from workbench.server.compiler import PlannerCompiler, RuleCompiler
+
+    if planner is None:
+        return RuleCompiler()
+    from workbench.engines.local.planner import Planner
+
+    return PlannerCompiler(Planner(planner))
 
 
 @keys.command()

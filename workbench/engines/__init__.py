@@ -31,13 +31,19 @@ MODELS: dict[str, str] = {
 }
 
 
+def is_hosted(name: str) -> bool:
+    """Whether the engine of this name is a service behind HTTP."""
+    return ENGINES.get(MODELS.get(name, name), ("", ""))[0] == _HOSTED
+
+
 def engine(name: str, **options: Any) -> Engine:
     """An engine by name.
 
     Parameters
     ----------
     name : str
-        One of `ENGINES`, or a service's own name for a model (`MODELS`).
+        One of `ENGINES`, or a service's own name for a model (`MODELS`). A local engine's model
+        may follow a colon: "local:xl-turbo".
     **options
         What that engine takes, such as ``usd_per_hour``.
 
@@ -57,7 +63,9 @@ def engine(name: str, **options: Any) -> Engine:
     ...
     workbench.errors.RequestError: engine sketch does not take these options: speed.
     """
-    name = MODELS.get(name, name)
+    name, _, model = MODELS.get(name, name).partition(":")
+    if model:
+        options = {"model": model, **options}
     if name not in ENGINES:
         raise RequestError(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}.")
     module, maker = ENGINES[name]

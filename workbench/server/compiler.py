@@ -9,9 +9,12 @@ Compiling is best effort: what raises or takes too long is left out and the plai
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from workbench.words import tempo_in_tags
+
+if TYPE_CHECKING:
+    from workbench.engines.local.planner import Planner
 
 
 class Compiled(NamedTuple):
@@ -99,6 +102,19 @@ class RuleCompiler:
             "en",
             "instrumental" if wordless else "vocal",
         )
+
+
+class PlannerCompiler:
+    """Expands an idea by ACE-Step's own planner, a language model on this machine."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self.name = planner.name
+
+    def compile(self, prompt: str, *, duration_s: float, instrumental: bool) -> Compiled:
+        """As the planner words it."""
+        found = self._planner.compile(prompt, duration_s=duration_s, instrumental=instrumental)
+        return Compiled(found.prompt, found.lyrics, found.bpm, found.vocal_language, found.mode)
 
 
 def _themes(duration_s: float) -> str:
