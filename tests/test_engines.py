@@ -85,7 +85,7 @@ def test_an_engine_refuses_before_anything_is_spent(made: Engine) -> None:
     with pytest.raises(RequestError):
         made.check(WISH.but(options={"no-such-option": 1}))
     with pytest.raises(RequestError):
-        made.check(WISH.but(duration_s=1))
+        made.check(WISH.but(duration_s=0.5))
 
 
 def test_an_attempt_that_is_cancelled_delivers_nothing(made: Engine, tmp_path: Path) -> None:
