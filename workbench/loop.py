@@ -31,6 +31,7 @@ from workbench.errors import (
     EngineFailed,
     OutcomeUnknown,
 )
+from workbench.executors.placed import Measured
 from workbench.measure import Measure, Subject
 from workbench.progress import Progress, Watch
 from workbench.records import Place
@@ -348,7 +349,9 @@ class Loop:
             return
         self.ledger.settle(job.quote, delivery.charge.amount_usd)
         self.ended[State.DONE] += 1
-        if self.measures:
+        if isinstance(delivery, Measured):
+            self.store.add_measurements(take.id, delivery.measurements)
+        elif self.measures:
             clip = delivery.audio if isinstance(delivery.audio, Clip) else self.store.clip(take)
             measure_take(self.store, take, clip, self.measures)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cost import Ledger, Quote, usd
 from workbench.engines.base import Engine
 from workbench.errors import AudioError, RequestError, StoreError
+from workbench.executors import Executor, placed
 from workbench.loop import Job, Loop, measure_take
 from workbench.measure import STANDARD, Measure
 from workbench.progress import Watch, progress_bar
@@ -210,6 +211,7 @@ class Study:
         retry: bool = False,
         accept_double_charge: bool = False,
         watch: Watch | None = None,
+        executor: Executor | None = None,
     ) -> Summary:
         """Generate what is missing, measure what is unmeasured.
 
@@ -221,6 +223,9 @@ class Study:
             Generate takes of unknown outcome anew, although the first may be billed as well.
         watch : callable, optional
             Told of progress; a bar on standard error if not given.
+        executor : Executor, optional
+            Where takes are made and measured, such as ``executors.ProcessPool(2)``; threads of
+            this process if not given. Hosted engines stay in this process.
 
         Returns
         -------
@@ -240,7 +245,7 @@ class Study:
             watch = watch or stack.enter_context(progress_bar())
             stack.enter_context(self.store.coordinate())
             self._note_refusals()
-            jobs = self._jobs(again)
+            jobs = self._jobs(again, executor)
             loop = Loop(
                 self.store,
                 jobs,
@@ -282,9 +287,11 @@ class Study:
                 )
                 self.store.end_take(take.id, State.FAILED, self._refused[place.key])
 
-    def _jobs(self, again: set[State]) -> list[Job]:
+    def _jobs(self, again: set[State], executor: Executor | None) -> list[Job]:
         latest = self.store.latest(self.name)
         by_name = {engine.name: engine for engine in self.engines}
+        if executor:
+            by_name = {n: placed(e, executor, self.measures) for n, e in by_name.items()}
         jobs = []
         for place in _once(self._places):
             take_id, state = latest.get(place.key, (0, None))

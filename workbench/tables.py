@@ -150,7 +150,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _kept(path: Path, plan_digest: str) -> tuple[pd.DataFrame | None, int]:
     """A kept table and the last change that it has seen; None if it is of another plan."""
-    from pyarrow import ArrowInvalid, feather
+    from pyarrow import ArrowInvalid, feather  # type: ignore[import-untyped]
 
     try:
         read = feather.read_table(path, memory_map=False)
@@ -164,7 +164,7 @@ def _kept(path: Path, plan_digest: str) -> tuple[pd.DataFrame | None, int]:
 
 def _keep(frame: pd.DataFrame, path: Path, plan_digest: str, change: int) -> None:
     """Keep a table for the next time; where that cannot be, it is built each time."""
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
     from pyarrow import feather
 
     said = {_MARK: json.dumps({"plan": plan_digest, "change": change}).encode()}

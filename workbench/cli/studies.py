@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ from workbench.cli.app import app
 from workbench.cli.exits import FAILURE, OK
 
 if TYPE_CHECKING:
+    from workbench.executors import Executor
     from workbench.study import Study
     from workbench.take import Take
 
@@ -51,6 +54,9 @@ def sweep(
         bool, typer.Option(help="Make takes of unknown outcome anew; the first may be billed too.")
     ] = False,
     dry_run: Annotated[bool, typer.Option(help="Count and price, generate nothing.")] = False,
+    dask: Annotated[
+        str | None, typer.Option(help="Make takes on the Dask cluster at tcp://HOST:PORT.")
+    ] = None,
 ) -> int:
     """Run a study and write its report; run it again to go on where it stopped."""
     from workbench.studyfile import StudyFile
@@ -59,7 +65,10 @@ def sweep(
         typer.echo(_quote_text(study))
         if dry_run:
             return OK
-        summary = study.run(retry=retry, accept_double_charge=accept_double_charge)
+        with _executor(dask) as executor:
+            summary = study.run(
+                retry=retry, accept_double_charge=accept_double_charge, executor=executor
+            )
         typer.echo(str(summary)[0].upper() + str(summary)[1:])
         _faults(study)
         from workbench.report import write_report
@@ -67,6 +76,18 @@ def sweep(
         path = write_report(study.store, study.name)
         typer.echo(f"Report: {path}")
         return OK if summary.is_complete else FAILURE
+
+
+@contextmanager
+def _executor(address: str | None) -> Iterator[Executor | None]:
+    """The cluster at an address for as long as it is needed; None without one."""
+    if address is None:
+        yield None
+        return
+    from workbench.executors.dask import Dask
+
+    with closing(Dask.at(address)) as cluster:
+        yield cluster
 
 
 @app.command()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from importlib import import_module
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench.engines.base import Engine
 from workbench.errors import RequestError
@@ -75,4 +76,36 @@ def engine(name: str, **options: Any) -> Engine:
     if unknown:
         raise RequestError(f"engine {name} does not take these options: {', '.join(unknown)}.")
     made: Engine = make(**options)
+    if module != _HOSTED and all(isinstance(v, _PLAIN) for v in options.values()):
+        _RECIPES[made] = Recipe(name, module, maker, tuple(sorted(options.items())))
     return made
+
+
+class Recipe(NamedTuple):
+    """How an engine is made again in another process: plain values only, no secret among them."""
+
+    name: str
+    module: str
+    maker: str
+    options: tuple[tuple[str, str | int | float | bool | None], ...]
+
+    def make(self) -> Engine:
+        """The engine anew."""
+        made: Engine = getattr(import_module(self.module), self.maker)(**dict(self.options))
+        return made
+
+
+_PLAIN = (str, int, float, bool, type(None))
+_RECIPES: weakref.WeakKeyDictionary[Engine, Recipe] = weakref.WeakKeyDictionary()
+
+
+def recipe(made: Engine) -> Recipe | None:
+    """How to make an engine again elsewhere; None for a hosted one, whose secrets stay here, and
+    for one that `engine` did not make from plain values.
+
+    Examples
+    --------
+    >>> recipe(engine("sketch", usd_per_hour=1)).options
+    (('usd_per_hour', 1),)
+    """
+    return _RECIPES.get(made)

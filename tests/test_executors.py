@@ -1,0 +1,185 @@
+"""The same study elsewhere: one table, one writer, a dead worker's loss, secrets that stay."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from tests.conftest import Planted, silent
+from workbench import engines
+from workbench.engines.sketch import SketchEngine
+from workbench.errors import EngineUnavailable, RequestError
+from workbench.executors import Executor, ProcessPool, WorkerLost, placed
+from workbench.executors.dask import Dask
+from workbench.executors.placed import WORKERS_MAX, Placed
+from workbench.executors.work import Order
+from workbench.measure import DURATION, LOUDNESS
+from workbench.request import Request
+from workbench.study import Study
+from workbench.sweep import Sweep
+from workbench.tables import table
+from workbench.take import State
+
+# What lies in when and how fast a take was made, not in what it is.
+_OF_THE_RUN = ["take_id", "wall_s", "started_at"]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPool]:
+    with ProcessPool(2) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, resources={"GPU": 1}, dashboard_address=None
+        ) as made,
+        distributed.Client(made, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def study_in(folder: Path, *made: Any, tags: Sequence[str] = ("house", "jazz")) -> Study:
+    sweep = Sweep(Request(tags="house", duration_s=5), tags=list(tags), seed=range(2))
+    chosen = made or (engines.engine("sketch"),)
+    return Study("away", sweep, chosen, store=folder, measures=(LOUDNESS, DURATION))
+
+
+def made_by(executor: Executor | None, folder: Path) -> pd.DataFrame:
+    with study_in(folder) as study:
+        summary = study.run(watch=silent, executor=executor)
+        assert (summary.made, summary.is_complete) == (4, True)
+        assert not list(study.store.audio.incoming.glob("*"))
+        return table(study).drop(columns=_OF_THE_RUN)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The table that this process makes by itself."""
+    return made_by(None, tmp_path_factory.mktemp("alone"))
+
+
+def test_processes_make_the_same_table(
+    pool: ProcessPool, alone: pd.DataFrame, tmp_path: Path
+) -> None:
+    assert_frame_equal(made_by(pool, tmp_path), alone)
+
+
+def test_a_cluster_of_two_makes_the_same_table(
+    cluster: Any, alone: pd.DataFrame, tmp_path: Path
+) -> None:
+    gpu = Dask(cluster, resources={"GPU": 1})
+    assert gpu.workers == 2
+    assert_frame_equal(made_by(gpu, tmp_path), alone)
+
+
+def test_audio_may_pass_through_other_storage(
+    pool: ProcessPool, alone: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    monkeypatch.setattr(pool, "storage", f"file://{passing}")
+    assert_frame_equal(made_by(pool, tmp_path / "store"), alone)
+    assert not list(passing.iterdir())
+
+
+def test_a_cluster_without_the_resource_is_said_so_at_once(cluster: Any) -> None:
+    with pytest.raises(RequestError, match="no worker with"):
+        Dask(cluster, resources={"GPU": 2})
+
+
+def test_no_scheduler_is_said_so() -> None:
+    with pytest.raises(EngineUnavailable, match="no Dask scheduler"):
+        Dask.at("nonsense://nowhere")
+
+
+def planted(monkeypatch: pytest.MonkeyPatch, maker: str, folder: Path) -> Any:
+    monkeypatch.setitem(engines.ENGINES, maker, ("tests.faults.engines", maker))
+    return engines.engine(maker, folder=str(folder))
+
+
+def check_poison(study: Study, executor: Executor) -> None:
+    with study:
+        study.run(watch=silent, executor=executor)
+        ended = {take.request.tags: take for take in study.takes()}
+        states = [take.state for take in study.takes()]
+    assert ended["poison"].state is State.FAILED
+    assert f"{WORKERS_MAX} workers died" in ended["poison"].reason
+    assert ended["unlucky"].state is State.DONE  # its worker's death cost it one more try
+    assert states.count(State.DONE) == 4
+
+
+@pytest.mark.parametrize("where", ["pool", "cluster"])
+def test_a_poisoned_take_fails_and_the_others_are_made(
+    where: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = request.getfixturevalue(where)
+    executor = found if where == "pool" else Dask(found)
+    engine = planted(monkeypatch, "Poisoned", tmp_path)
+    tags = ("unlucky", "poison", "house")
+    sweep = Sweep(Request(tags="house", duration_s=5), tags=tags, seed=range(2), skip=[
+        {"tags": "poison", "seed": 1},
+    ])  # fmt: skip
+    check_poison(Study("away", sweep, [engine], store=tmp_path / "s", measures=()), executor)
+
+
+def test_cancel_reaches_the_worker(
+    pool: ProcessPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel_once_begun(study: Study) -> None:
+        while not (tmp_path / "began").exists():
+            time.sleep(0.02)
+        study.cancel()
+
+    with study_in(tmp_path / "s", planted(monkeypatch, "Slow", tmp_path)) as study:
+        canceller = threading.Thread(target=cancel_once_begun, args=(study,))
+        canceller.start()
+        summary = study.run(watch=silent, executor=pool)
+        canceller.join()
+    assert "cancelled" in summary.stopped
+    assert (tmp_path / "stopped").exists()
+    assert summary.missing == 4
+
+
+def test_engines_with_secrets_and_strange_ones_stay(pool: ProcessPool) -> None:
+    strange: list[Any] = [Planted(), SketchEngine()]
+    for engine in strange:
+        assert placed(engine, pool, ()) is engine
+    pytest.importorskip("workbench.engines.hosted")
+    from workbench.engines.hosted import Settings
+
+    settings = Settings.from_env({"RUNCOMFY_TOKEN": "secret-token-123"})
+    hosted = engines.engine("runcomfy-base", settings=settings)
+    assert placed(hosted, pool, ()) is hosted
+
+
+def test_what_travels_is_plain(pool: ProcessPool) -> None:
+    made = placed(engines.engine("sketch", usd_per_hour=1), pool, ())
+    assert isinstance(made, Placed)
+    order = Order(made._recipe, ({"tags": "a"},), ("k",), (), "folder", "name")
+    assert pickle.loads(pickle.dumps(order)) == order  # our own bytes
+
+
+def _die() -> None:
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_dead_process_is_replaced(pool: ProcessPool) -> None:
+    call: Callable[..., Any] = pool.call
+    with pytest.raises(WorkerLost):
+        call(_die)
+    assert [call(divmod, 7, 2) for _ in range(4)] == [(3, 1)] * 4

@@ -1,0 +1,39 @@
+"""What an executor is: something that calls a function on another worker and waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from workbench.errors import WorkbenchError
+
+
+class WorkerLost(WorkbenchError):
+    """The worker that held a call is gone; whether the call is to blame is not known."""
+
+
+class Executor(Protocol):
+    """Calls functions elsewhere.
+
+    Attributes
+    ----------
+    workers : int
+        How many calls may run at once.
+    storage : str
+        Folder or address (anything fsspec opens) that workers and coordinator both reach; empty
+        where they share the store's own folder.
+    """
+
+    workers: int
+    storage: str
+
+    def call(self, task: Callable[..., Any], *values: Any) -> Any:
+        """Call `task` on a free worker and wait for what it returns or raises.
+
+        Any thread may call; what crosses must survive `pickle`.
+
+        Raises
+        ------
+        WorkerLost
+            If the worker went away before it answered.
+        """
