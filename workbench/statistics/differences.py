@@ -31,6 +31,7 @@ from workbench.statistics.observed import (
     LEVEL,
     counted,
     difference_unit,
+    need_columns,
     observed,
     range_text,
     undefined,
@@ -185,48 +186,16 @@ def paired_difference(
     ('higher', 2.0, 'LU', 3)
     """
     if levels is None:
-        kept = observed(table, value, [by])
+        need_columns(table, [value, by])
         # A level all of whose measurements are undefined is still a level.
         present = list(table[by].dropna().unique())
         if len(present) != 2:
             raise RequestError(
                 f"{by} has {counted(len(present), 'level')} where two are compared: name two, or "
-                f"compare all ({counted(len(kept), 'take')} measured)."
+                f"compare all."
             )
         levels = (present[0], present[1])
-    pairs = [pair] if isinstance(pair, str) else list(pair)
-    chosen = table[table[by].isin(levels)]
-    kept = observed(chosen, value, [by, *pairs])
-    grouped = [
-        kept[kept[by] == level].groupby(pairs, dropna=False)[value].agg(["mean", "size"])
-        for level in levels
-    ]
-    whole = pd.merge(*grouped, left_index=True, right_index=True, suffixes=("_baseline", "_level"))
-    differences = (whole["mean_level"] - whole["mean_baseline"]).to_numpy(float)
-    used = int((whole["size_level"] + whole["size_baseline"]).sum())
-    low, high, p = _interval(differences)
-    n = len(differences)
-    found = Difference(
-        value=value,
-        by=by,
-        level=levels[1],
-        baseline=levels[0],
-        estimate=float(differences.mean()) if n else math.nan,
-        low=low,
-        high=high,
-        unit=difference_unit(value),
-        n=n,
-        takes_per_pair=used / n if n else 2.0,
-        sd=float(differences.std(ddof=1)) if n > 1 else math.nan,
-        p=p,
-        effect_size=_effect_size(differences),
-        verdict="inconclusive",
-        matters=matters,
-        comparisons=1,
-        unpaired=len(kept) - used,
-        undefined=undefined(chosen, value),
-    )
-    return replace(found, verdict=_verdict(found))
+    return _difference(table, _cells(table, value, by, pair), value, by, levels, matters)
 
 
 def compare_levels(
@@ -266,7 +235,7 @@ def compare_levels(
     """
     from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-    observed(table, value, [by])
+    need_columns(table, [value, by])
     levels = list(table[by].dropna().unique())
     if baseline is not None and baseline not in levels:
         raise RequestError(f"{by} has no level {baseline!r}: it has {levels}.")
@@ -276,15 +245,60 @@ def compare_levels(
         chosen = list(combinations(levels, 2))
     else:
         chosen = [(baseline, level) for level in levels if level != baseline]
-    found = [
-        paired_difference(table, value, by, pair, levels=two, matters=matters) for two in chosen
-    ]
+    cells = _cells(table, value, by, pair)
+    found = [_difference(table, cells, value, by, two, matters) for two in chosen]
     _, corrected, _, _ = multipletests([each.p for each in found], method="holm")
     held = [
         replace(each, p=float(p), comparisons=len(found))
         for each, p in zip(found, corrected, strict=True)
     ]
     return [replace(each, verdict=_verdict(each)) for each in held]
+
+
+def _cells(table: pd.DataFrame, value: str, by: str, pair: str | Sequence[str]) -> pd.DataFrame:
+    """Mean and number of takes of each level and pair."""
+    names = [by, *([pair] if isinstance(pair, str) else pair)]
+    grouped = observed(table, value, names).groupby(names, dropna=False)[value]
+    return pd.DataFrame({"mean": grouped.mean(), "size": grouped.size()})
+
+
+def _difference(
+    table: pd.DataFrame,
+    cells: pd.DataFrame,
+    value: str,
+    by: str,
+    levels: tuple[Any, Any],
+    matters: float,
+) -> Difference:
+    base, other = (
+        cells[cells.index.get_level_values(by) == level].droplevel(by) for level in levels
+    )
+    both = base.index.intersection(other.index)
+    differences = (other.loc[both, "mean"] - base.loc[both, "mean"]).to_numpy(float)
+    used = int(base.loc[both, "size"].sum() + other.loc[both, "size"].sum())
+    low, high, p = _interval(differences)
+    n = len(differences)
+    found = Difference(
+        value=value,
+        by=by,
+        level=levels[1],
+        baseline=levels[0],
+        estimate=float(differences.mean()) if n else math.nan,
+        low=low,
+        high=high,
+        unit=difference_unit(value),
+        n=n,
+        takes_per_pair=used / n if n else 2.0,
+        sd=float(differences.std(ddof=1)) if n > 1 else math.nan,
+        p=p,
+        effect_size=_effect_size(differences),
+        verdict="inconclusive",
+        matters=matters,
+        comparisons=1,
+        unpaired=int(base["size"].sum() + other["size"].sum()) - used,
+        undefined=undefined(table[table[by].isin(levels)], value),
+    )
+    return replace(found, verdict=_verdict(found))
 
 
 def _interval(differences: np.ndarray) -> tuple[float, float, float]:

@@ -131,6 +131,8 @@ def observed(table: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame
     """
     need_columns(table, [value, *by])
     kept = table.loc[_defined(table, value), [*by, value]].copy()
+    if pd.api.types.is_float_dtype(kept[value]):
+        return kept
     try:
         numbers = kept[value].replace({"yes": 1.0, "no": 0.0})
         kept[value] = numbers.astype("float64")
@@ -151,8 +153,10 @@ def undefined(table: pd.DataFrame, value: str) -> dict[str, int]:
     {'silent': 1}
     """
     gaps = table[~_defined(table, value)]
+    if gaps.empty:
+        return {}
     reasons = pd.Series(NOT_MEASURED, index=gaps.index, dtype=object)
-    for column in ("state", f"{value}_reason"):  # the latter says more, so it comes last
+    for column in ("state", "reason", f"{value}_reason"):  # each says more than the one before
         if column in gaps:
             said = gaps[column].fillna("").astype(str)
             reasons = reasons.mask((said != "") & (said != "done"), said)

@@ -142,6 +142,7 @@ def variance_components(
     codes = {name: pd.factorize(kept[name], use_na_sentinel=False) for name in factors}
     used = {name: code for name, (code, levels) in codes.items() if len(levels) > 1}
     numbers = kept[value].to_numpy(float)
+    numbers = numbers - numbers.mean()  # changes no share, and keeps rounding small
     squares, freedoms, weights = _sums_of_squares(numbers, used)
     if freedoms[-1] < 1 or (freedoms < 1).any():
         raise RequestError(

@@ -1,0 +1,170 @@
+"""Search and halving find a planted best cell, go on after a kill, and keep to the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Planted, silent
+from workbench.adaptive import Rung, halve, search
+from workbench.engines.base import Engine
+from workbench.engines.sketch import SketchEngine
+from workbench.errors import EngineFailed, RequestError, StoreError
+from workbench.measure import DURATION
+from workbench.progress import Progress
+from workbench.request import Request
+from workbench.study import Study
+from workbench.sweep import Sweep
+from workbench.tables import table
+from workbench.take import State
+
+Make = Callable[..., Study]
+# Delivered lengths are exact, so the best cell is known.
+LENGTHS_S = [5.0 + step / 4 for step in range(40)]
+
+
+class Priced(SketchEngine):
+    """The sketch engine under another name, so that a draft and a final can share a store."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(usd_per_hour=36)
+        self.name = name
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        return {"engine": self.name}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes studies over tags, lengths and two seeds, measuring the length; closes them."""
+    made: list[Study] = []
+
+    def build(
+        engine: Engine | None = None, sweep: Sweep | None = None, **settings: object
+    ) -> Study:
+        chosen = sweep or Sweep(
+            Request(tags="house", lyrics="[inst]"), duration_s=LENGTHS_S, seed=range(2)
+        )
+        options = {"store": tmp_path / "store", "measures": (DURATION,), **settings}
+        made.append(Study("hunt", chosen, [engine or SketchEngine()], **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield build
+    for each in made:
+        each.close()
+
+
+def tried(study: Study) -> set[float]:
+    return set(table(study)["asked_duration_s"])
+
+
+def test_a_search_finds_the_planted_best_without_the_whole_grid(make: Make) -> None:
+    study = make()
+    found = search(study, "duration_s", trials=25, watch=silent)
+    assert found.best is not None
+    assert found.best.score <= 5.5  # the best of 40 is 5.0 s
+    assert found.takes < 60  # of 80
+    assert found.best.takes == 2
+    assert tried(study) == {each.at["duration_s"] for each in found.scored}
+    assert f"mean of 2) at duration_s “{found.best.at['duration_s']}”" in found.sentence
+
+
+def test_a_search_gone_on_with_asks_what_an_unbroken_one_does(make: Make, tmp_path: Path) -> None:
+    whole = search(make(), "duration_s", trials=13, best="high", watch=silent)
+
+    class Killed(Exception):
+        pass
+
+    def dies(progress: Progress) -> None:
+        if progress.made:
+            raise Killed
+
+    folder = tmp_path / "broken"
+    search(make(store=folder), "duration_s", trials=5, best="high", watch=silent)
+    with pytest.raises(Killed):
+        search(make(store=folder), "duration_s", trials=13, best="high", watch=dies)
+    study = make(store=folder)
+    went_on = search(study, "duration_s", trials=13, best="high", watch=silent)
+    assert went_on.scored == whole.scored
+    # Nothing was made twice: as many finished takes as the table shows.
+    assert study.store.take(went_on.takes).state is State.DONE
+    with pytest.raises(StoreError):
+        study.store.take(went_on.takes + 2)  # the one under way when it died counts as one more
+
+
+def test_a_search_keeps_to_the_budget_and_says_so(make: Make) -> None:
+    engine = Planted()
+    sweep = Sweep(Request(tags="a"), duration_s=LENGTHS_S, seed=range(2))
+    study = make(engine, sweep, budget_usd="0.55")
+    found = search(study, "duration_s", trials=9, watch=silent)
+    assert "raise the budget" in found.stopped
+    assert found.spent_usd <= Decimal("0.55")
+    assert len(engine.served) == found.takes
+    richer = make(engine, sweep, budget_usd="0.90")
+    search(richer, "duration_s", trials=4, watch=silent)
+    keys = [attempt.request.digest for attempt in engine.served]
+    assert len(keys) == len(set(keys))  # nothing paid for twice
+
+
+def test_a_trial_that_fails_is_told_and_one_without_a_rating_waits(make: Make) -> None:
+    engine = Planted(lambda r: EngineFailed("no sound.") if r.tags == "a" else None)
+    sweep = Sweep(Request(tags="a"), tags=["a", "b"])
+    failed = search(make(engine, sweep), "duration_s", trials=6, watch=silent)
+    assert failed.stopped == ""
+    assert [each.reason for each in failed.scored] == ["", "no sound."]
+    waiting = search(make(Planted(), sweep), "rating", trials=6, watch=silent)
+    assert "a take has no rating yet" in waiting.stopped
+    assert waiting.best is None
+    assert waiting.sentence.startswith("No cell has a rating yet")
+
+
+def test_what_cannot_be_searched_is_refused(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="an axis beside the seed"):
+        search(make(sweep=Sweep(Request(tags="a"), seed=range(3))), "duration_s", trials=2)
+    two = [Priced("draft"), Priced("final")]
+    with (
+        Study("two", Sweep(Request(tags="a"), seed=[0]), two, store=tmp_path / "two") as study,
+        pytest.raises(RequestError, match="one engine"),
+    ):
+        search(study, "duration_s", trials=2)
+
+
+def test_a_skipped_cell_is_never_served(make: Make) -> None:
+    sweep = Sweep(
+        Request(tags="a"), duration_s=[6, 7], tags=["a", "b"], skip=[{"duration_s": 6, "tags": "a"}]
+    )
+    found = search(make(Planted(), sweep), "duration_s", trials=12, watch=silent)
+    assert len(found.scored) == 3
+
+
+def test_halving_drafts_all_and_finishes_few(make: Make) -> None:
+    study = make(Priced("any"))
+    drafts, finals = Priced("draft"), Priced("final")
+    rungs = [Rung(drafts, {"lyrics": ""}), Rung(finals, {})]
+    found = halve(study, "duration_s", rungs, keep=0.1, watch=silent)
+    assert [each.at["duration_s"] for each in found.scored] == LENGTHS_S[:4]
+    assert found.takes == 80 + 8
+    again = halve(study, "duration_s", rungs, keep=0.1, watch=silent)
+    assert again == found  # all found, nothing rendered or paid for again
+
+
+def test_halving_keeps_one_budget_over_all_rungs(make: Make) -> None:
+    sweep = Sweep(Request(tags="a"), duration_s=[6, 7, 8])
+    draft, final = Planted(name="draft"), Planted(name="final")
+    study = make(draft, sweep, budget_usd="0.30")
+    found = halve(study, "duration_s", [Rung(draft, {}), Rung(final, {})], watch=silent)
+    assert "raise the budget" in found.stopped
+    assert (len(draft.served), len(final.served)) == (3, 0)
+    assert found.spent_usd == Decimal("0.24")
+
+
+def test_a_halving_that_makes_no_sense_is_refused(make: Make) -> None:
+    study = make()
+    with pytest.raises(RequestError, match="a rung"):
+        halve(study, "duration_s", [])
+    with pytest.raises(RequestError, match="keep one"):
+        halve(study, "duration_s", [Rung(SketchEngine(), {"duration_s": 6})])
