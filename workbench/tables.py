@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import uuid
@@ -164,7 +165,7 @@ def _kept(path: Path, plan_digest: str) -> tuple[pd.DataFrame | None, int]:
 
 def _keep(frame: pd.DataFrame, path: Path, plan_digest: str, change: int) -> None:
     """Keep a table for the next time; where that cannot be, it is built each time."""
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
     from pyarrow import feather
 
     said = {_MARK: json.dumps({"plan": plan_digest, "change": change}).encode()}
@@ -176,7 +177,8 @@ def _keep(frame: pd.DataFrame, path: Path, plan_digest: str, change: int) -> Non
         feather.write_feather(table, incoming, compression="uncompressed")
         incoming.replace(path)
     except (OSError, pyarrow.ArrowException) as error:
-        incoming.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what stopped the writing may stop this too
+            incoming.unlink()
         log.info("the table is not kept: %s", error)
 
 

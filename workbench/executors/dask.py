@@ -11,7 +11,7 @@ since Dask counts resources but does not hand out devices.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.errors import EngineUnavailable, RequestError
 from workbench.executors.base import WorkerLost
@@ -44,7 +44,7 @@ class Dask:
         self, client: Client, *, resources: Mapping[str, float] | None = None, storage: str = ""
     ) -> None:
         self.storage = storage
-        self._client: Any = client  # its methods carry no types
+        self._client = cast(Any, client)  # its methods carry no types
         self._resources = dict(resources or {})
         self._client.run_on_scheduler(_give_up_at_once)
         self.workers = self._slots()
