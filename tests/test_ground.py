@@ -36,12 +36,13 @@ LAYERS = {
     7: "doctor executors progress server",
     8: "loop",
     9: "study",
-    10: "diversities jobs studyfile tables",
+    10: "archive diversities jobs studyfile tables",
     11: "adaptive plots",
     12: "seam_plot",
     13: "report widgets",
-    14: "cli",
-    15: "__init__",
+    14: "evidence",
+    15: "cli",
+    16: "__init__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
 

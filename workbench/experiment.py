@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 EXECUTED = "executed.ipynb"
 PROVENANCE = "provenance.json"
+ANSWER = "answer.json"
+_ALWAYS_DIFFERENT = {"started_at", "ended_at", "again"}
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,49 @@ def run_experiment(
     return folder
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a run left on record: its provenance and, where it came so far, its ``answer``.
+
+    Raises
+    ------
+    RequestError
+        If the folder holds no run.
+    """
+    try:
+        record = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RequestError(f"{folder} holds no run: name a folder with a {PROVENANCE}.") from None
+    answer = folder / ANSWER
+    if answer.is_file():
+        record["answer"] = json.loads(answer.read_text(encoding="utf-8"))["answer"]
+    return dict(record)
+
+
+def compare_runs(one: Path, other: Path) -> dict[str, tuple[str, str]]:
+    """What differs between two runs, by name: parameters one by one, code, versions, answers.
+
+    Raises
+    ------
+    RequestError
+        If a folder holds no run.
+    """
+    first, second = (_flat(read_run(folder)) for folder in (one, other))
+    names = [name for name in {**first, **second} if name not in _ALWAYS_DIFFERENT]
+    return {
+        name: (first.get(name, "-"), second.get(name, "-"))
+        for name in names
+        if first.get(name) != second.get(name)
+    }
+
+
+def _flat(value: Any, name: str = "") -> dict[str, str]:
+    """Nested data as one level of dotted names."""
+    if isinstance(value, Mapping):
+        parts = [_flat(each, f"{name}.{key}" if name else str(key)) for key, each in value.items()]
+        return {key: said for part in parts for key, said in part.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}
+
+
 def _execute(
     experiment: Experiment, parameters: Mapping[str, Any], folder: Path, timeout_s: int
 ) -> None:
@@ -226,7 +271,7 @@ def _provenance(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[s
 def _command(name: str, parameters: Mapping[str, Any]) -> str:
     import shlex
 
-    words = ["workbench", "experiment", name]
+    words = ["workbench", "experiment", "run", name]
     for key, value in parameters.items():
         words += ["-p", f"{key}={json.dumps(value, ensure_ascii=False)}"]
     return shlex.join(words)

@@ -20,7 +20,14 @@ from workbench.tables import COLUMNS, table
 __all__ = ["answer", "render", "write_report"]
 
 
-def write_report(store: Store, name: str, folder: str | Path | None = None) -> Path:
+def write_report(
+    store: Store,
+    name: str,
+    folder: str | Path | None = None,
+    *,
+    question: str = "",
+    answer: str = "",
+) -> Path:
     """Write ``report.html``, ``takes.csv`` and ``columns.csv`` of a study.
 
     Parameters
@@ -30,6 +37,8 @@ def write_report(store: Store, name: str, folder: str | Path | None = None) -> P
         The study.
     folder : path, optional
         Where to; the store's own folder if not given.
+    question, answer : str
+        What was asked and found; by itself a report asks about tempo.
 
     Returns
     -------
@@ -47,7 +56,7 @@ def write_report(store: Store, name: str, folder: str | Path | None = None) -> P
     _write(folder / "takes.csv", takes.to_csv(index=False))
     _write(folder / "columns.csv", _dictionary(takes).to_csv(index=False))
     path = folder / "report.html"
-    _write(path, render(store, name, takes))
+    _write(path, render(store, name, takes, question=question, answer=answer))
     return path
 
 

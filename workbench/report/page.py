@@ -35,6 +35,23 @@ RULERS: Mapping[str, tuple[str, str]] = {
     ),
     "loudness_lufs": ("ITU-R BS.1770-4, gated", "within 0.1 LU of the generated test signals"),
     "true_peak_dbtp": ("ITU-R BS.1770-4, oversampled", "+0.2 / -0.4 dB"),
+    "key": (
+        "chroma with overtones removed, against the 24 rotations of two averaged key profiles",
+        "exact in 83 % of 216 programmed clips; relative major and minor are often both right",
+    ),
+    "loudness_range_lu": ("EBU Tech 3342", "within 0.01 LU of the generated test signals"),
+    "clipped": (
+        "runs of three samples or more at the rail",
+        "99.99 % of 6,940 planted runs found; hidden by lossy codecs",
+    ),
+    "seam_score": (
+        "statistics at the edge against other moments of the same clip, one fitted classifier",
+        "1 % of untouched places read clear; 1 dB steps and splices on the beat are mostly missed",
+    ),
+    "kept_verdict": (
+        "aligned in time and gain, then samples, log-mel and chroma compared outside of the span",
+        "right for all 14 built edits of seven kinds; edges within 0.25 s",
+    ),
     "duration_s": ("decoded samples over rate", "exact for lossless files, 0.06 s for MP3"),
     "lead_silence_s, tail_silence_s": (
         "momentary loudness under max(-60 LUFS, integrated - 40 LU)",
@@ -51,7 +68,9 @@ _VARYING: Mapping[str, str] = {
 }
 
 
-def render(store: Store, name: str, takes: pd.DataFrame) -> str:
+def render(
+    store: Store, name: str, takes: pd.DataFrame, *, question: str = "", answer: str = ""
+) -> str:
     """The report of a study as HTML.
 
     Parameters
@@ -62,6 +81,8 @@ def render(store: Store, name: str, takes: pd.DataFrame) -> str:
         The study.
     takes : DataFrame
         As `tables.table` gives it.
+    question, answer : str
+        What was asked and found; about tempo where nothing is said.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("workbench"),
@@ -80,7 +101,8 @@ def render(store: Store, name: str, takes: pd.DataFrame) -> str:
     costs = numbers.costs(takes)
     return environment.get_template("report.html.j2").render(
         name=name,
-        answer=numbers.answer(takes),
+        question=question,
+        answer=answer or numbers.answer(takes),
         facts=numbers.facts(takes),
         engines=numbers.groups(takes, ["engine"]),
         groups=numbers.groups(takes),

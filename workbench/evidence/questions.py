@@ -1,0 +1,383 @@
+"""The questions, and how each is answered from a table of takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from workbench import statistics
+from workbench.errors import AudioError, RequestError
+from workbench.take import State
+
+if TYPE_CHECKING:
+    from workbench.study import Study
+
+_TEMPO_OFF = "tempo_off_pct"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a question is put to."""
+
+    takes: pd.DataFrame
+    study: Study
+    options: Mapping[str, Any]
+
+    @property
+    def done(self) -> pd.DataFrame:
+        """Finished takes, with the size of the tempo error beside its sign."""
+        done = self.takes[self.takes["state"] == State.DONE].copy()
+        if "tempo_folded_error_pct" in done:
+            done[_TEMPO_OFF] = pd.to_numeric(done["tempo_folded_error_pct"]).abs()
+        return done
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Sentences, the first of them the shortest way to say it, and the figures behind them."""
+
+    sentences: tuple[str, ...]
+    table: pd.DataFrame
+
+    @property
+    def text(self) -> str:
+        """All sentences in one."""
+        return " ".join(self.sentences)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that an experiment asks; `limits` says what its answer does not cover."""
+
+    text: str
+    limits: str
+    answer: Callable[[Evidence], Answer]
+
+
+def _compared(
+    groups: Iterable[tuple[str, pd.DataFrame]],
+    value: str,
+    by: str,
+    pair: Sequence[str],
+    *,
+    price: bool = True,
+) -> Answer:
+    """Every two levels in each group; what would settle those that are open."""
+    sentences, rows = [], []
+    for where, takes in groups:
+        if takes[by].nunique() < 2:
+            sentences.append(f"{where}there is only one {by}: nothing to compare.")
+            continue
+        for found in statistics.compare_levels(takes, value, by, pair):
+            sentences.append(where + found.sentence)
+            if price and found.verdict == "inconclusive" and found.n >= 2:
+                cost = takes["charged_usd"].mean()
+                settling = statistics.takes_to_settle(found, 0.0 if np.isnan(cost) else cost)
+                sentences.append(settling.sentence)
+            rows.append(
+                {
+                    "where": where.rstrip(": "),
+                    "level": str(found.level),
+                    "baseline": str(found.baseline),
+                    "estimate": found.estimate,
+                    "low": found.low,
+                    "high": found.high,
+                    "unit": found.unit,
+                    "effect_size": found.effect_size,
+                    "p": found.p,
+                    "pairs": found.n,
+                    "verdict": found.verdict,
+                }
+            )
+    return Answer(tuple(sentences), pd.DataFrame(rows))
+
+
+def _tempo_carrier(evidence: Evidence) -> Answer:
+    groups = [(f"{name}: ", takes) for name, takes in evidence.done.groupby("engine")]
+    return _compared(groups, _TEMPO_OFF, "tempo_carrier", ["seed", "style", "asked_tempo_bpm"])
+
+
+def _engine_comparison(evidence: Evidence) -> Answer:
+    done = evidence.done
+    cost = "charged_usd" if done["charged_usd"].notna().any() else "wall_s"
+    points = statistics.pareto_frontier(done, cost, _TEMPO_OFF, "engine", best="low")
+    compared = _compared([("", done)], _TEMPO_OFF, "engine", ["seed", "style"])
+    wall = done.groupby("engine")["wall_s"].median()
+    loud = done.groupby("engine")["loudness_lufs"].mean()
+    seconds = "; ".join(
+        f"{name} {wall[name]:.1f} s a take, {loud[name]:.1f} LUFS" for name in wall.index
+    )
+    said = (*(point.sentence for point in points), *compared.sentences, f"Median: {seconds}.")
+    return Answer(said, compared.table)
+
+
+def _tag_effects(evidence: Evidence) -> Answer:
+    """Each variant against the first tag set, over several measurements held together."""
+    done = evidence.done
+    values = evidence.options.get(
+        "values", ["loudness_lufs", "loudness_range_lu", "width_db", _TEMPO_OFF]
+    )
+    baseline = evidence.study.sweep.base.tags
+    found = []
+    for value in values:
+        if done[value].notna().sum() < 4:
+            continue
+        found += statistics.compare_levels(done, value, "tags", "seed", baseline=baseline)
+    # Holm over all measurements together: one family, one false-alarm rate.
+    from statsmodels.stats.multitest import multipletests
+
+    together = multipletests([each.p for each in found], method="holm")[1] if found else []
+    rows = [
+        {
+            "measurement": each.value,
+            "tags": each.level,
+            "against": each.baseline,
+            "estimate": each.estimate,
+            "low": each.low,
+            "high": each.high,
+            "unit": each.unit,
+            "effect_size": each.effect_size,
+            "p_together": p,
+            "moves": bool(p < 0.05),
+        }
+        for each, p in zip(found, together, strict=True)
+    ]
+    moved = [row for row in rows if row["moves"]]
+    sentences = [
+        f"{row['measurement']} moves by {row['estimate']:.3g} {row['unit']} "
+        f"(95 % interval {row['low']:.3g} to {row['high']:.3g}; effect {row['effect_size']:.2g} "
+        f"standard deviations) with “{row['tags']}” against “{row['against']}”."
+        for row in moved
+    ] or ["No tag moves any of these measurements beyond chance; more seeds may show smaller ones."]
+    head = f"{len(moved)} of {len(rows)} comparisons hold together at a 5 % false-alarm rate."
+    return Answer((head, *sentences), pd.DataFrame(rows))
+
+
+def _seed_luck(evidence: Evidence) -> Answer:
+    done = evidence.done
+    factors = [
+        name for name in ("style", "seed", "asked_duration_s", "engine") if done[name].nunique() > 1
+    ]
+    values = evidence.options.get("values", [_TEMPO_OFF, "loudness_lufs", "width_db"])
+    found = [
+        statistics.variance_components(done, value, factors)
+        for value in values
+        if done[value].notna().sum() > len(factors) + 2
+    ]
+    rows = [
+        {"measurement": each.value, "factor": share.factor, "share": share.share}
+        | {"low": share.low, "high": share.high, "sd": share.sd, "unit": each.unit}
+        for each in found
+        for share in each.shares
+    ]
+    return Answer(tuple(each.sentence for each in found), pd.DataFrame(rows))
+
+
+def _background_library(evidence: Evidence) -> Answer:
+    """The best take of each tag set by a rule, and what a kept track costs."""
+    done = evidence.done
+    ok = (
+        (done["tempo_match"].fillna("") != "mismatch")
+        & (done["clipped"] != "yes")
+        & (done["abrupt_end"] != "yes")
+        & (done["tail_silence_s"].fillna(0) < 2)
+    )
+    kept = done[ok].copy()
+    target = float(evidence.options.get("target_lufs", -16.0))
+    kept["off_target_lu"] = (kept["loudness_lufs"] - target).abs()
+    best = kept.sort_values("off_target_lu").groupby(["style", "asked_duration_s"]).head(1)
+    wanted = evidence.takes.groupby(["style", "asked_duration_s"]).ngroups
+    spent = float(done["charged_usd"].sum())
+    each = spent / len(best) if len(best) else float("nan")
+    sentence = (
+        f"{len(best)} of {wanted} tracks have a take that keeps its tempo, does not clip, and ends "
+        f"in music: {len(kept)} of {len(done)} takes pass the rule. A kept track costs "
+        f"{each:.6f} USD, all tries counted."
+    )
+    columns = ["style", "asked_duration_s", "seed", "engine", "loudness_lufs", "tempo_bpm"]
+    return Answer((sentence,), best[[*columns, "take_id", "audio"]])
+
+
+def _multilingual(evidence: Evidence) -> Answer:
+    value = str(evidence.options.get("value", "loudness_lufs"))
+    return _compared([("", evidence.done)], value, "axis_language", ["seed", "style"])
+
+
+def _section_repair(evidence: Evidence) -> Answer:
+    done = evidence.done
+    by = next((name for name in done.columns if name.startswith("axis_options.")), "engine")
+    rows, sentences = [], []
+    for level, takes in done.groupby(by):
+        edges = pd.concat([takes["seam_verdict_start"], takes["seam_verdict_end"]]).dropna()
+        clear = int((edges == "clear").sum())
+        kept = takes["kept_verdict"].value_counts()
+        kept_said = ", ".join(f"{count} {verdict}" for verdict, count in kept.items())
+        name = by.removeprefix("axis_options.")
+        sentences.append(
+            f"{name} {level}: {clear} of {len(edges)} edges can clearly be heard (about 1 % would "
+            f"be by chance); outside of the span: {kept_said}."
+        )
+        rows.append({name: level, "edges": len(edges), "clear": clear, "kept": kept_said})
+    return Answer(tuple(sentences), pd.DataFrame(rows))
+
+
+def _hook_to_full(evidence: Evidence) -> Answer:
+    repaired = _section_repair(evidence)
+    drift = pd.to_numeric(evidence.done["tempo_drift_pct_per_min"]).dropna()
+    if drift.empty:
+        said = "The tempo's drift is unknown: no take has a steady enough pulse."
+    else:
+        said = (
+            f"From the intro to the outro the tempo drifts by {drift.median():+.2f} % a minute "
+            f"(median of {len(drift)}; {drift.min():+.2f} to {drift.max():+.2f})."
+        )
+    return Answer((*repaired.sentences, said), repaired.table)
+
+
+def _loop_bed(evidence: Evidence) -> Answer:
+    """The seam where a take's end meets its start."""
+    from workbench.analysis.seams import loop_seam
+
+    rows = []
+    for take in evidence.study.takes():
+        if take.state is not State.DONE:
+            continue
+        row: dict[str, Any] = {"take_id": take.id, "tags": getattr(take.request, "tags", "")}
+        clip = evidence.study.store.clip(take)
+        try:
+            seam = loop_seam(clip.samples, clip.rate_hz)
+            row |= {"score": seam.score, "verdict": seam.verdict, "reason": ""}
+        except AudioError as error:
+            row |= {"score": None, "verdict": "", "reason": str(error)}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    heard = table[table["verdict"] != ""]
+    counts = heard["verdict"].value_counts()
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    sentence = (
+        f"Of {len(heard)} takes the place where the end meets the start reads: "
+        f"{said or 'nothing'}. “None found” is not “inaudible”."
+    )
+    lost = len(table) - len(heard)
+    gaps = (
+        f"{lost} takes could not be read: {table.loc[table['verdict'] == '', 'reason'].iloc[0]}",
+    )
+    return Answer((sentence, *(gaps if lost else ())), table)
+
+
+def _draft_then_polish(evidence: Evidence) -> Answer:
+    """Does the order of seeds in the short drafts hold in the long finals?"""
+    done = evidence.done
+    quality = str(evidence.options.get("quality", "loudness_range_lu"))
+    lengths = sorted(done["asked_duration_s"].dropna().unique())
+    if len(lengths) != 2:
+        raise RequestError("a draft and a final are two lengths: sweep over two duration_s.")
+    draft, final = (
+        done[done["asked_duration_s"] == length].set_index(["style", "seed"])[quality]
+        for length in lengths
+    )
+    both = pd.concat({"draft": draft, "final": final}, axis=1, join="inner").reset_index()
+    found = statistics.rank_agreement(both["draft"], both["final"])
+    share = done.loc[done["asked_duration_s"] == lengths[0], "charged_usd"].sum()
+    whole = done["charged_usd"].sum()
+    cost = f" Drafts were {share / whole:.0%} of the cost." if whole else ""
+    return Answer((f"By {quality}: {found.sentence}{cost}",), both)
+
+
+def _reproducibility(evidence: Evidence) -> Answer:
+    """Render a sample again and compare, engine by engine."""
+    from workbench.analysis.untouched import audit_untouched
+    from workbench.engines.base import Attempt, Delivery
+
+    again = int(evidence.options.get("again", 3))
+    engines = {engine.name: engine for engine in evidence.study.engines}
+    rows = []
+    for name, engine in engines.items():
+        takes = [t for t in evidence.study.takes() if t.engine == name and t.state is State.DONE]
+        for take in takes[:again]:
+            # Paid engines are not asked a second time behind the study's budget.
+            if evidence.study.store.take(take.id).charge.amount_usd and not engine.is_idempotent:
+                rows.append(
+                    {"engine": name, "take_id": take.id, "verdict": "not asked: it is paid"}
+                )
+                continue
+            ((_, outcome),) = engine.generate([Attempt(take.request, f"again-{take.id}")])
+            verdict = f"failed: {outcome}"
+            if isinstance(outcome, Delivery):
+                before = evidence.study.store.clip(take)
+                after = outcome.audio if not hasattr(outcome.audio, "exists") else None
+                verdict = "unrepeatable"
+                if after is not None and after.samples.shape == before.samples.shape:  # type: ignore[union-attr]
+                    verdict = audit_untouched(
+                        before.samples,
+                        after.samples,  # type: ignore[union-attr]
+                        before.rate_hz,
+                        [],
+                    ).verdict
+            rows.append({"engine": name, "take_id": take.id, "verdict": verdict})
+    table = pd.DataFrame(rows)
+    sentences = [
+        f"{name}: "
+        + ", ".join(f"{n} {verdict}" for verdict, n in part["verdict"].value_counts().items())
+        + f" (of {len(part)} takes rendered again)."
+        for name, part in table.groupby("engine")
+    ]
+    return Answer(tuple(sentences), table)
+
+
+_EMBEDDED = (
+    "On the embedded engine the answer is about that engine and our rulers, not about a neural "
+    "model; change `engines` in the study for yours."
+)
+QUESTIONS: Mapping[str, Question] = {
+    "tempo-carrier": Question(
+        "Does tempo hold better as a field, as a tag, or both?", _EMBEDDED, _tempo_carrier
+    ),
+    "engine-comparison": Question(
+        "What does a point of quality cost, engine by engine?",
+        "Through our own server every hosted engine is the embedded one: prices and waiting are "
+        "real, differences in quality are not.",
+        _engine_comparison,
+    ),
+    "tag-effects": Question("Which tag moves which measurement?", _EMBEDDED, _tag_effects),
+    "seed-luck": Question("How much of what we hear is luck of the seed?", _EMBEDDED, _seed_luck),
+    "background-library": Question(
+        "How many tracks of a background library fit the budget, best of n by rule?",
+        "The rule hears tempo, clipping, silence and loudness; taste it does not.",
+        _background_library,
+    ),
+    "multilingual-launch": Question(
+        "Does the same music come out whatever the language of the lyrics?",
+        "The embedded engine sings no words: here the languages must come out alike.",
+        _multilingual,
+    ),
+    "section-repair": Question(
+        "Can the edges of a repaired section be heard, and did the rest survive?",
+        "“None found” is not “inaudible”; the seam ruler's own errors are in the report.",
+        _section_repair,
+    ),
+    "hook-to-full": Question(
+        "Do an intro and an outro around a hook hold together?",
+        "Seams and tempo are measured; whether it is a song, a person must say.",
+        _hook_to_full,
+    ),
+    "loop-bed": Question(
+        "Does it loop?",
+        "Only the place where the end meets the start is judged.",
+        _loop_bed,
+    ),
+    "draft-then-polish": Question(
+        "Does the ranking of cheap drafts predict that of the dear finals?",
+        _EMBEDDED,
+        _draft_then_polish,
+    ),
+    "reproducibility": Question(
+        "Does the same request give the same audio again?",
+        "A sample is rendered again on this machine, today; hosted takes that cost money are not.",
+        _reproducibility,
+    ),
+}
