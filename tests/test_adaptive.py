@@ -10,12 +10,14 @@ import pytest
 
 from tests.conftest import Planted, silent
 from workbench.adaptive import Rung, halve, search
+from workbench.cli import main
 from workbench.engines.base import Engine
 from workbench.engines.sketch import SketchEngine
 from workbench.errors import EngineFailed, RequestError, StoreError
 from workbench.measure import DURATION
 from workbench.progress import Progress
 from workbench.request import Request
+from workbench.statistics import compare_levels
 from workbench.study import Study
 from workbench.sweep import Sweep
 from workbench.tables import table
@@ -168,3 +170,62 @@ def test_a_halving_that_makes_no_sense_is_refused(make: Make) -> None:
         halve(study, "duration_s", [])
     with pytest.raises(RequestError, match="keep one"):
         halve(study, "duration_s", [Rung(SketchEngine(), {"duration_s": 6})])
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+STUDY = """
+name: hunt
+store: {folder}/store
+budget_usd: 0.01
+engines: [{{name: sketch, usd_per_hour: 3.6}}]
+base: {{tags: house, lyrics: "[inst]"}}
+axes:
+  duration_s: [5, 6]
+  seed: {{count: 4}}
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yml"
+    path.write_text(STUDY.format(folder=tmp_path))
+    return path
+
+
+def test_power_says_what_the_budget_detects(
+    study_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["power", str(study_file), "--value", "loudness_lufs", "--by", "duration_s"]
+    assert main([*command, "--sd", "1.5", "--difference", "2"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("4 pairs of takes for each comparison (8 takes in all, 0.0022 USD)")
+    assert "standard deviation of 1.5 LU" in said
+    poor = study_file.with_name("poor.yml")
+    poor.write_text(study_file.read_text().replace("0.01", "0.0012"))
+    assert main([command[0], str(poor), *command[2:], "--sd", "1.5"]) == 0
+    assert capsys.readouterr().out.startswith("2 pairs of takes")
+    assert main(command) == 65
+    assert "--sd, or --earlier" in capsys.readouterr().err
+    assert main([*command[:-1], "tags", "--sd", "1"]) == 65
+
+
+def test_power_learns_the_spread_from_an_earlier_study(
+    study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["power", str(study_file), "--value", "loudness_lufs", "--by", "duration_s"]
+    assert main(["sweep", str(study_file)]) == 0
+    capsys.readouterr()
+    assert main([*command, "--earlier", str(tmp_path / "store")]) == 0
+    (found,) = compare_levels(table(tmp_path / "store"), "loudness_lufs", "duration_s", "seed")
+    assert f"standard deviation of {found.sd:.3g} LU" in capsys.readouterr().out
+
+
+def test_search_and_halve_run_from_a_study_file(
+    study_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(study_file)
+    assert main(["search", file, "--objective", "duration_s", "--trials", "4"]) == 0
+    assert "Best duration_s: 5" in capsys.readouterr().out
+    assert main(["halve", file, "--objective", "duration_s", "--high"]) == 0
+    assert "Best duration_s: 6" in capsys.readouterr().out

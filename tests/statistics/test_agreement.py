@@ -28,7 +28,7 @@ def test_intervals_hold_the_true_share_of_pairs(studies: int, items: int, share:
     measured(f"coverage {studies=} {items=} {share=}: {hits / studies:.4f}, {alarms=}")
     assert_covers(hits, studies)
     if share == 0.5:
-        assert_false_alarms(alarms, studies)
+        assert_false_alarms(alarms, studies, at_most_only=True)
 
 
 def test_a_draft_that_is_right_in_80_of_100_pairs_is_found() -> None:

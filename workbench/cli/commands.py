@@ -10,9 +10,11 @@ from workbench.cli import (
     metrics,
     models,
     notebooks,
+    power,
     rulers,
     serving,
     studies,
+    study,
 )
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "metrics",
     "models",
     "notebooks",
+    "power",
     "rulers",
     "serving",
     "studies",
+    "study",
 ]

@@ -180,6 +180,7 @@ def power(
     difference: float = 0.0,
     unit: str = "",
     target: float = TARGET,
+    takes_each: int = 1,
 ) -> Power:
     """What a plan can detect, before anything is spent.
 
@@ -198,6 +199,8 @@ def power(
     unit : str
     target : float
         The power to reach, 0..1.
+    takes_each : int
+        Takes that are averaged at each level of a pair, such as one for each duration.
 
     Raises
     ------
@@ -216,8 +219,8 @@ difference of 1 dB would be found with 56 % certainty.'
     comparisons = levels * (levels - 1) // 2
     return Power(
         pairs=pairs,
-        takes=pairs * levels,
-        cost_usd=pairs * levels * Decimal(str(price_usd)),
+        takes=pairs * levels * takes_each,
+        cost_usd=pairs * levels * takes_each * Decimal(str(price_usd)),
         sd=sd,
         unit=unit,
         detectable=_detectable(pairs, target, comparisons) * sd,
