@@ -85,6 +85,30 @@ class AudioFiles:
             raise StoreError(f"the audio file {sha256[:12]} is not in {self.folder}.")
         return path
 
+    def named(self) -> list[tuple[str, int]]:
+        """Place under the store's folder and size in bytes of each file that arrived."""
+        rows = self._database.rows("SELECT * FROM files WHERE arrived = 1 ORDER BY sha256")
+        return [
+            (
+                self._home(row["sha256"], row["suffix"]).relative_to(self.folder).as_posix(),
+                row["size_bytes"],
+            )
+            for row in rows
+        ]
+
+    def used(self) -> set[str]:
+        """Digests that a take names, as its audio or as delivered."""
+        rows = self._database.rows(
+            "SELECT audio FROM takes WHERE audio IS NOT NULL "
+            "UNION SELECT delivered FROM takes WHERE delivered IS NOT NULL"
+        )
+        return {row[0] for row in rows}
+
+    def forget(self, digests: Iterable[str]) -> None:
+        """Drop the records of files that no take names; refused by the database for any other."""
+        with self._database.write(durable=True) as db:
+            db.executemany("DELETE FROM files WHERE sha256 = ?", ((d,) for d in digests))
+
     def clear_leftovers(self) -> None:
         """Remove what a dead run left: half-written files and guests that no record names."""
         shutil.rmtree(self.incoming, ignore_errors=True)

@@ -89,6 +89,19 @@ class Database:
                 raise
             self._db.execute("COMMIT")
 
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with the file and its references; empty where it is sound."""
+        checks = [row[0] for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
+        lost = self.rows("PRAGMA foreign_key_check")
+        odd = self.rows("SELECT name FROM sqlite_schema WHERE type NOT IN ('table', 'index')")
+        checks += [f"holds {row[0]}, which no workbench made" for row in odd]
+        return checks + [f"{row[0]} names a row of {row[2]} that is not there" for row in lost]
+
+    def copy(self, path: Path) -> None:
+        """Write all of it, as of one moment, to a new file."""
+        with self._lock:
+            self._db.execute("VACUUM INTO ?", (str(path),))
+
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
         with self._lock:

@@ -83,6 +83,14 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def damage(self) -> list[str]:
+        """What is wrong with the records themselves; empty where they are sound."""
+        return self._db.damage()
+
+    def copy_records(self, path: Path) -> None:
+        """Write the database, as of one moment, to a new file; audio stays where it is."""
+        self._db.copy(path)
+
     # Coordination
 
     @contextmanager
@@ -181,7 +189,8 @@ class Store:
             "ORDER BY t.state = 'done', t.id",
             (self.study_id(name),),
         )
-        return {row["key"]: (row["id"], State(row["state"])) for row in rows}
+        states = {str(state): state for state in State}
+        return {key: (take_id, states[state]) for key, take_id, state in rows}
 
     def spent_usd(self, name: str) -> Decimal:
         """Charged so far for the takes of a study.
