@@ -123,8 +123,8 @@ def test_a_truncated_file_and_a_folder_are_refused_beside_a_good_one(
         (["generate", "no-engine", "--input", '{"tags": "a"}'], 65),
         (["sweep", "absent.yml"], 66),
         (["report", "absent"], 1),
-        (["experiment", "absent"], 65),
-        (["experiment", "tempo-by-tags", "-p", "seeds"], 64),
+        (["experiment", "run", "absent"], 65),
+        (["experiment", "run", "tempo-by-tags", "-p", "seeds"], 64),
     ],
 )
 def test_exit_codes(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:

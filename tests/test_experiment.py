@@ -131,7 +131,7 @@ def test_provenance_says_what_it_takes_to_run_it_again(make: Make, tmp_path: Pat
     first = run_experiment(experiment, {"text": "it's"}, tmp_path / "runs")
     record = json.loads((first / "provenance.json").read_text(encoding="utf-8"))
     assert record["parameters"] == {"number": 3, "text": "it's"}
-    assert record["again"] == ("workbench experiment trial -p number=3 -p 'text=\"it'\"'\"'s\"'")
+    assert record["again"] == ("workbench experiment run trial -p number=3 -p 'text=\"it'\"'\"'s\"'")
     assert record["question"] == "does it run?"
     assert {"commit", "workbench", "python", "machine", "packages", "notebook"} <= set(record)
     assert "failed" not in record
@@ -150,7 +150,7 @@ def test_two_runs_at_once_have_folders_of_their_own(make: Make, tmp_path: Path) 
     text = "question: does it run?\nnotebook: trial.ipynb\n"
     (tmp_path / "experiments" / "trial" / "params.yml").write_text(text)
     main = "import sys; from workbench.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", main, "experiment", "trial", "-p"]
+    command = [sys.executable, "-c", main, "experiment", "run", "trial", "-p"]
     running = [
         subprocess.Popen([*command, f"number={number}"], cwd=tmp_path, stdout=subprocess.DEVNULL)
         for number in (5, 6)

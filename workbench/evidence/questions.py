@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from workbench.study import Study
 
 _TEMPO_OFF = "tempo_off_pct"
+# The smallest difference worth telling: below it two levels are called alike.
+_MATTERS = {_TEMPO_OFF: 1.0, "loudness_lufs": 1.0, "loudness_range_lu": 1.0}
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,6 @@ def _compared(
     value: str,
     by: str,
     pair: Sequence[str],
-    *,
-    price: bool = True,
 ) -> Answer:
     """Every two levels in each group; what would settle those that are open."""
     sentences, rows = [], []
@@ -72,9 +72,11 @@ def _compared(
         if takes[by].nunique() < 2:
             sentences.append(f"{where}there is only one {by}: nothing to compare.")
             continue
-        for found in statistics.compare_levels(takes, value, by, pair):
+        for found in statistics.compare_levels(
+            takes, value, by, pair, matters=_MATTERS.get(value, 0.0)
+        ):
             sentences.append(where + found.sentence)
-            if price and found.verdict == "inconclusive" and found.n >= 2:
+            if found.verdict == "inconclusive" and found.n >= 2:
                 cost = takes["charged_usd"].mean()
                 settling = statistics.takes_to_settle(found, 0.0 if np.isnan(cost) else cost)
                 sentences.append(settling.sentence)
