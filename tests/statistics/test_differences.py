@@ -88,8 +88,9 @@ def test_undefined_and_unpaired_takes_are_counted_by_reason() -> None:
     table = paired_table(np.random.default_rng(0), 6, {"a": 0, "b": 2})
     table["state"] = "done"
     table["loudness_lufs_reason"] = None
-    table.loc[1, ["loudness_lufs", "loudness_lufs_reason"]] = [math.nan, "silent."]
-    table.loc[4, ["loudness_lufs", "state"]] = [math.nan, "failed"]
+    table.loc[[1, 4], "loudness_lufs"] = math.nan
+    table.loc[1, "loudness_lufs_reason"] = "silent."
+    table.loc[4, "state"] = "failed"
     found = paired_difference(table, "loudness_lufs", "tags", "seed")
     assert (found.n, found.unpaired) == (4, 2)
     assert found.undefined == {"silent.": 1, "failed": 1}

@@ -22,7 +22,10 @@ def planted(
 ) -> pd.DataFrame:
     """Every tag with every seed, each with an effect of known spread; a share of takes lost."""
     rows = pd.DataFrame(product(range(sizes[0]), range(sizes[1])), columns=["tags", "seed"])
-    effects = [rng.normal(scale=SDS[n], size=size) for n, size in zip(rows, sizes, strict=True)]
+    effects = [
+        rng.normal(scale=SDS[name], size=size)
+        for name, size in zip(("tags", "seed"), sizes, strict=True)
+    ]
     rows["tempo_bpm"] = (
         effects[0][rows["tags"]] + effects[1][rows["seed"]] + rng.normal(size=len(rows))
     )
