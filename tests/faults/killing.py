@@ -95,7 +95,7 @@ class Journal:
             os.write(handle, f"{take.id}\n".encode())
             return take
 
-        store.keep_take = kept  # type: ignore[method-assign]
+        store.keep_take = kept  # type: ignore[method-assign, assignment]
 
     @property
     def take_ids(self) -> list[int]:
