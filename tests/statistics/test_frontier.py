@@ -61,8 +61,8 @@ def test_the_probability_is_honest_where_two_are_alike(studies: int) -> None:
         sure += point.verdict != "inconclusive"
     measured(f"{studies=}: mean {np.mean(chances):.3f}, sure {sure / studies:.4f}")
     assert np.mean(chances) == pytest.approx(0.5, abs=0.06)
-    # Each end is a one-sided claim at 5 %, with few takes a little more often.
-    assert sure / studies < 0.15
+    # Nominally 5 % for both claims together; a bootstrap of ten takes is a little bold.
+    assert sure / studies < 0.10
 
 
 def test_gaps_are_counted_and_levels_without_takes_are_shown() -> None:
