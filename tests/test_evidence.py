@@ -174,9 +174,9 @@ def test_what_is_not_reproducible_is_called_so(tmp_path: Path) -> None:
         return request.but(seed=next(draws))
 
     sweep = Sweep(Request(tags="house, 124 BPM", lyrics="[inst]", duration_s=6), seed=range(2))
-    steady = asked("reproducibility", sweep, Planted(), tmp_path / "a", again=2)
+    steady = asked("reproducibility", sweep, Planted(), tmp_path / "a")
     assert set(steady.table["verdict"]) == {"identical"}
-    wild = asked("reproducibility", sweep, Planted(drifting), tmp_path / "b", again=2)
+    wild = asked("reproducibility", sweep, Planted(drifting), tmp_path / "b")
     assert "identical" not in set(wild.table["verdict"])
 
 

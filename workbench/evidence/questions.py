@@ -11,7 +11,8 @@ import pandas as pd
 
 from workbench import statistics
 from workbench.errors import AudioError, RequestError
-from workbench.take import State
+from workbench.sweep import Sweep
+from workbench.take import State, Take
 
 if TYPE_CHECKING:
     from workbench.study import Study
@@ -144,7 +145,7 @@ def _tag_effects(evidence: Evidence) -> Answer:
             "unit": each.unit,
             "effect_size": each.effect_size,
             "p_together": p,
-            "moves": bool(p < 0.05),
+            "moves": float(p) < 0.05,
         }
         for each, p in zip(found, together, strict=True)
     ]
@@ -264,11 +265,9 @@ def _loop_bed(evidence: Evidence) -> Answer:
         f"Of {len(heard)} takes the place where the end meets the start reads: "
         f"{said or 'nothing'}. “None found” is not “inaudible”."
     )
-    lost = len(table) - len(heard)
-    gaps = (
-        f"{lost} takes could not be read: {table.loc[table['verdict'] == '', 'reason'].iloc[0]}",
-    )
-    return Answer((sentence, *(gaps if lost else ())), table)
+    lost = table.loc[table["verdict"] == "", "reason"]
+    gaps = [f"{len(lost)} takes could not be read: {why}" for why in lost[:1]]
+    return Answer((sentence, *gaps), table)
 
 
 def _draft_then_polish(evidence: Evidence) -> Answer:
@@ -291,36 +290,24 @@ def _draft_then_polish(evidence: Evidence) -> Answer:
 
 
 def _reproducibility(evidence: Evidence) -> Answer:
-    """Render a sample again and compare, engine by engine."""
-    from workbench.analysis.untouched import audit_untouched
-    from workbench.engines.base import Attempt, Delivery
+    """The first round made anew, in a store of its own and within what the budget leaves."""
+    from workbench.study import Study
 
-    again = int(evidence.options.get("again", 3))
-    engines = {engine.name: engine for engine in evidence.study.engines}
-    rows = []
-    for name, engine in engines.items():
-        takes = [t for t in evidence.study.takes() if t.engine == name and t.state is State.DONE]
-        for take in takes[:again]:
-            # Paid engines are not asked a second time behind the study's budget.
-            if evidence.study.store.take(take.id).charge.amount_usd and not engine.is_idempotent:
-                rows.append(
-                    {"engine": name, "take_id": take.id, "verdict": "not asked: it is paid"}
-                )
-                continue
-            ((_, outcome),) = engine.generate([Attempt(take.request, f"again-{take.id}")])
-            verdict = f"failed: {outcome}"
-            if isinstance(outcome, Delivery):
-                before = evidence.study.store.clip(take)
-                after = outcome.audio if not hasattr(outcome.audio, "exists") else None
-                verdict = "unrepeatable"
-                if after is not None and after.samples.shape == before.samples.shape:  # type: ignore[union-attr]
-                    verdict = audit_untouched(
-                        before.samples,
-                        after.samples,  # type: ignore[union-attr]
-                        before.rate_hz,
-                        [],
-                    ).verdict
-            rows.append({"engine": name, "take_id": take.id, "verdict": verdict})
+    study = evidence.study
+    left = (
+        None if study.budget_usd is None else study.budget_usd - study.store.spent_usd(study.name)
+    )
+    folder = study.store.folder / "again"
+    engines = study.engines
+    with Study(study.name, _first_round(study), engines, store=folder, budget_usd=left) as again:
+        again.run(watch=lambda progress: None)
+        made = {(take.engine, take.request.digest): take for take in again.takes()}
+        rows = [
+            {"engine": take.engine, "take_id": take.id}
+            | {"verdict": _likeness(study, take, again, made[take.engine, take.request.digest])}
+            for take in study.takes()
+            if (take.engine, take.request.digest) in made and take.state is State.DONE
+        ]
     table = pd.DataFrame(rows)
     sentences = [
         f"{name}: "
@@ -329,6 +316,25 @@ def _reproducibility(evidence: Evidence) -> Answer:
         for name, part in table.groupby("engine")
     ]
     return Answer(tuple(sentences), table)
+
+
+def _first_round(study: Study) -> Sweep:
+    axes = {axis.name: list(axis.values) for axis in study.sweep.axes}
+    if "seed" in axes:
+        axes["seed"] = axes["seed"][:1]
+    return Sweep(study.sweep.base, skip=study.sweep.skip, **axes)
+
+
+def _likeness(study: Study, take: Take, again: Study, other: Take) -> str:
+    """How the second rendering compares with the first."""
+    from workbench.analysis.untouched import audit_untouched
+
+    if other.state is not State.DONE:
+        return f"not rendered again: {other.reason}"
+    one, two = study.store.clip(take), again.store.clip(other)
+    if one.samples.shape != two.samples.shape or one.rate_hz != two.rate_hz:
+        return "of another length or rate"
+    return str(audit_untouched(one.samples, two.samples, one.rate_hz, []).verdict)
 
 
 _EMBEDDED = (
@@ -379,7 +385,7 @@ QUESTIONS: Mapping[str, Question] = {
     ),
     "reproducibility": Question(
         "Does the same request give the same audio again?",
-        "A sample is rendered again on this machine, today; hosted takes that cost money are not.",
+        "The first round is rendered again on this machine, today, within what the budget leaves.",
         _reproducibility,
     ),
 }

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.clip import Clip
 from workbench.engines import engine
 from workbench.engines.base import Attempt, Delivery
 from workbench.errors import RequestError
@@ -134,8 +135,9 @@ def _made_source(wish: Mapping[str, Any], folder: Path) -> Path:
     ((_, outcome),) = sketch.generate([Attempt(Request(**wish), "source")])
     if not isinstance(outcome, Delivery):
         raise outcome
-    folder.mkdir(parents=True, exist_ok=True)
-    outcome.audio.write(path)  # type: ignore[union-attr]  (sketch delivers clips)
+    if isinstance(outcome.audio, Clip):
+        folder.mkdir(parents=True, exist_ok=True)
+        outcome.audio.write(path)
     return path
 
 
@@ -146,10 +148,10 @@ def _gaps(takes: pd.DataFrame) -> list[str]:
         return []
     why = lost["state"].value_counts()
     parts = ", ".join(f"{count} {state}" for state, count in why.items())
-    whole = takes.groupby("round")["state"].agg(lambda states: (states == "done").all())
+    rounds, broken = takes["round"].nunique(), lost["round"].nunique()
     return [
-        f"{len(lost)} of {len(takes)} takes are not there ({parts}); {int(whole.sum())} of "
-        f"{len(whole)} rounds are whole, and a round has every setting once."
+        f"{len(lost)} of {len(takes)} takes are not there ({parts}); {rounds - broken} of "
+        f"{rounds} rounds are whole, and a round has every setting once."
     ]
 
 
