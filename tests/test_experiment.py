@@ -131,7 +131,9 @@ def test_provenance_says_what_it_takes_to_run_it_again(make: Make, tmp_path: Pat
     first = run_experiment(experiment, {"text": "it's"}, tmp_path / "runs")
     record = json.loads((first / "provenance.json").read_text(encoding="utf-8"))
     assert record["parameters"] == {"number": 3, "text": "it's"}
-    assert record["again"] == ("workbench experiment run trial -p number=3 -p 'text=\"it'\"'\"'s\"'")
+    assert record["again"] == (
+        "workbench experiment run trial -p number=3 -p 'text=\"it'\"'\"'s\"'"
+    )
     assert record["question"] == "does it run?"
     assert {"commit", "workbench", "python", "machine", "packages", "notebook"} <= set(record)
     assert "failed" not in record

@@ -56,7 +56,9 @@ def write_full(folder: Path, variant: str) -> Path:
     bpe = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     words = text.PreTrainedTokenizerFast(
-        tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>"  # noqa: S106
+        tokenizer_object=bpe,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",  # noqa: S106
     )
     sizes = XL if variant.startswith("xl") else {}
     torch.set_default_dtype(torch.bfloat16)

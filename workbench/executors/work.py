@@ -89,7 +89,7 @@ class Order:
         return local
 
     def _files(self) -> Any:
-        import fsspec  # type: ignore[import-untyped]
+        import fsspec
 
         return fsspec.core.url_to_fs(self.storage)[0]
 

@@ -237,7 +237,7 @@ def compare_levels(
     >>> [(d.baseline, d.level, d.estimate) for d in compare_levels(table, "gaps", "tags", "seed")]
     [('a', 'b', 0.5), ('a', 'c', 5.5), ('b', 'c', 5.0)]
     """
-    from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
+    from statsmodels.stats.multitest import multipletests
 
     need_columns(table, [value, by])
     levels = list(table[by].dropna().unique())

@@ -237,7 +237,7 @@ difference of 1 dB would be found with 56 % certainty.'
 
 
 def _power(effect: float, pairs: int, comparisons: int) -> float:
-    from statsmodels.stats.power import TTestPower  # type: ignore[import-untyped]
+    from statsmodels.stats.power import TTestPower
 
     if pairs < 2 or not effect:
         return 0.0
