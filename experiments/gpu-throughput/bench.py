@@ -57,7 +57,7 @@ def write_full(folder: Path, variant: str) -> Path:
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     words = text.PreTrainedTokenizerFast(
         tokenizer_object=bpe,
-        eos_token="<|im_end|>",
+        eos_token="<|im_end|>",  # noqa: S106
         pad_token="<|endoftext|>",  # noqa: S106
     )
     sizes = XL if variant.startswith("xl") else {}
