@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from workbench.errors import AudioError, StoreError
 from workbench.records import MIGRATIONS, Place
 from workbench.request import Request
 from workbench.store import DATABASE, Store
+from workbench.tables import table
 from workbench.take import Measurement, State, Take
 
 NOISE = np.round(np.random.default_rng(0).standard_normal((2, 4800)) * 900) / 32768
@@ -161,6 +163,23 @@ def test_an_older_store_is_brought_forward_with_its_data(
         assert store.take(kept.id) == kept
         assert store.clip(kept) == CLIP
         assert store._db.version == len(MIGRATIONS) + 1
+
+
+def test_a_store_of_the_first_format_is_brought_forward_with_its_data(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        kept = store.keep_take(begun(store).id, Delivery(CLIP, sent={}), 0.5)
+        store.save_plan("s", {}, [Place(kept.key, "sketch", "0", {}, WISH)])
+        with store._db.write(durable=True) as db:  # back to what the first migration made
+            db.execute("DROP INDEX takes_by_change")
+            db.execute("ALTER TABLE takes DROP COLUMN changed")
+            db.execute("ALTER TABLE studies DROP COLUMN plan_digest")
+            db.execute("PRAGMA user_version=1")
+    shutil.rmtree(tmp_path / "tables", ignore_errors=True)
+    with Store(tmp_path) as store:
+        assert store._db.version == len(MIGRATIONS)
+        assert store.take(kept.id) == kept
+        assert store.clip(kept) == CLIP
+        assert table(store, "s").loc[0, "take_id"] == kept.id
 
 
 def test_a_migration_that_breaks_leaves_the_old_store(
