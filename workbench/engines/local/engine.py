@@ -2,8 +2,9 @@
 
 What is the same and what is near: with one device, precision and version, the same request gives
 the same samples, whatever else is in its batch up to rounding (7e-7 of the signal in float32 was
-measured; more in bfloat16, where kernels depend on the size of the batch). An edit is bit-exact
-outside of its window and crossfades.
+measured; more in bfloat16, where kernels depend on the size of the batch, and with compiled blocks,
+which a long run on a GPU uses: a take says whether it was made so). An edit is bit-exact outside of
+its window and crossfades.
 """
 
 from __future__ import annotations
