@@ -276,7 +276,11 @@ def undeclared(names: set[str], asked: list[Requirement]) -> set[str]:
 
 def test_what_workbench_imports_is_declared() -> None:
     asked = [Requirement(text) for text in PROJECT["dependencies"]]
-    asked += [item for name in ("notebook", "server", "local", "adaptive") for item in extra(name)]
+    asked += [
+        item
+        for name in ("notebook", "server", "local", "adaptive", "cluster")
+        for item in extra(name)
+    ]
     found = {
         str(path.relative_to(ROOT)): undeclared(foreign(path), asked)
         for path in (ROOT / "workbench").rglob("*.py")

@@ -20,9 +20,20 @@ SMALL: dict[str, dict[str, Any]] = {
         "seeds": 1,
         "durations_s": [8],
     },
+    "experiment.ipynb": {
+        "question": "seed-luck",
+        "study": {
+            "name": "luck",
+            "base": {"tags": "house", "lyrics": "[inst]", "duration_s": 6},
+            "axes": {"tags": ["house, 124 BPM", "techno, 132 BPM"], "seed": {"count": 2}},
+        },
+        "source": None,
+        "options": {},
+    },
 }
 # What each leaves beside the executed notebook and its record.
 LEAVES = {
+    "experiment.ipynb": {"report.html", "takes.csv", "answer.md"},
     "tempo-by-tags.ipynb": {"report.html", "takes.csv"},
     "check-the-rulers.ipynb": {"rulers.csv"},
 }

@@ -365,7 +365,7 @@ def test_a_lone_refusal_changes_nothing() -> None:
 
 def test_crowding_halves_waits_and_recovers() -> None:
     pace = Pace(8)
-    for _ in range(5):
+    for _ in range(6):
         pace.refused(0.3)
     assert pace.slots == 4
     started = time.monotonic()

@@ -55,7 +55,7 @@ class Run:
     ...     with Run("seed-luck", study, folder) as run:
     ...         _ = run.study.run(watch=lambda progress: None)
     ...         print(run.answer().sentences[0][:28])
-    The variance of tempo_folded
+    The variance of tempo_off_pc
     """
 
     def __init__(
