@@ -10,11 +10,12 @@ from pandas.testing import assert_frame_equal
 
 from tests.conftest import Planted, silent
 from workbench import tables
+from workbench.records import Shown
 from workbench.request import Request
 from workbench.store import Store
 from workbench.study import Study
 from workbench.sweep import Sweep
-from workbench.take import Measurement, State
+from workbench.take import Measurement
 
 
 @pytest.fixture(autouse=True)
@@ -92,16 +93,19 @@ def test_a_page_is_sorted_and_filtered(tmp_path: Path) -> None:
         plan = [place for place, _ in store.takes("grown")]
         assert [place for place, _ in store.page("grown")] == plan
         assert [place for place, _ in store.page("grown", offset=4)] == plan[4:]
-        assert [place for place, _ in store.page("grown", descending=True, limit=2)] == [
+        assert [place for place, _ in store.page("grown", Shown(descending=True), limit=2)] == [
             plan[5],
             plan[4],
         ]
-        by_tempo = [place for place, _ in store.page("grown", sort="tempo_bpm")]
+        by_tempo = [place for place, _ in store.page("grown", Shown(sort="tempo_bpm"))]
         assert by_tempo == [plan[1], plan[3], plan[0], plan[2], plan[4], plan[5]]
-        downwards = [p for p, _ in store.page("grown", sort="tempo_bpm", descending=True)]
+        fastest = Shown(sort="tempo_bpm", descending=True)
+        downwards = [p for p, _ in store.page("grown", fastest)]
         assert downwards[:4] == by_tempo[3::-1]
-        assert store.page("grown", state=State.FAILED) == []
-        assert len(store.page("grown", state=State.DONE)) == 6
+        assert store.page("grown", Shown(state="failed")) == []
+        assert store.count("grown", Shown(state="done")) == 6
+        assert store.count("grown", Shown(words="NOWHERE")) == 0
+        assert store.count("grown", Shown(engine=plan[0].engine, words=plan[0].request.tags)) > 0
 
 
 def test_the_same_plan_is_not_written_twice(tmp_path: Path) -> None:

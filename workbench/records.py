@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from workbench.cost import NANO, Charge, Quote
 from workbench.request import AnyRequest, request_from_json
 from workbench.take import State, Take
-from workbench.value import canonical_json
+from workbench.value import Value, canonical_json
 
 # Each entry brings a database one version forward; the first makes it. Never edit a released one.
 MIGRATIONS: tuple[str, ...] = (
@@ -56,6 +56,47 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE studies ADD COLUMN plan_digest TEXT NOT NULL DEFAULT '';
     """,
 )
+
+# What a page of takes can be sorted by beside measurements.
+SORTS: Mapping[str, str] = {
+    "position": "p.position",
+    "engine": "p.engine",
+    "state": "t.state",
+    "tags": "json_extract(p.request, '$.tags')",
+    "seed": "coalesce(json_extract(p.request, '$.seed'), 0)",
+    "cost_usd": "t.cost_nano_usd",
+}
+SHOWN = (
+    "FROM plan p LEFT JOIN takes t ON t.id = (SELECT id FROM takes WHERE key = p.key "
+    "ORDER BY state = 'done' DESC, id DESC LIMIT 1) "
+    "LEFT JOIN measurements m ON m.take_id = t.id AND m.name = :sort "
+    "WHERE p.study_id = :study AND (:state IS NULL OR coalesce(t.state, 'missing') = :state) "
+    "AND (:engine IS NULL OR p.engine = :engine) "
+    "AND (:words = '' OR instr(lower(json_extract(p.request, '$.tags')), :words))"
+)
+
+
+class Shown(Value):
+    """Which places of a study to show, and in which order.
+
+    Parameters
+    ----------
+    sort : str
+        One of `SORTS`, or a measurement's name; places without a value come last.
+    descending : bool
+    state : str, optional
+        Only places whose take is in this state, or "missing".
+    engine : str, optional
+        Only places of this engine.
+    words : str
+        Only places whose tags hold this text, in any case.
+    """
+
+    sort: str = "position"
+    descending: bool = False
+    state: str | None = None
+    engine: str | None = None
+    words: str = ""
 
 
 class Place(NamedTuple):

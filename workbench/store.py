@@ -34,7 +34,10 @@ from workbench.engines.base import Delivery
 from workbench.errors import StoreError
 from workbench.records import (
     MIGRATIONS,
+    SHOWN,
+    SORTS,
     Place,
+    Shown,
     is_paid,
     nano,
     now,
@@ -354,10 +357,8 @@ class Store:
     def page(
         self,
         name: str,
+        shown: Shown = Shown(),  # noqa: B008 (a frozen value)
         *,
-        sort: str = "position",
-        descending: bool = False,
-        state: State | None = None,
         offset: int = 0,
         limit: int = 50,
     ) -> list[tuple[Place, Take | None]]:
@@ -367,36 +368,36 @@ class Store:
         ----------
         name : str
             Of the study.
-        sort : str
-            "position" in the plan, or a measurement's name; places without a value come last.
-        descending : bool
-        state : State, optional
-            Only places whose take is in this state.
+        shown : Shown
+            Which places, and in which order.
         offset, limit : int
             How many to pass over, and how many to give at most.
         """
+        order = SORTS.get(shown.sort, "m.value")
         rows = self._db.rows(
-            "SELECT p.*, t.id AS take_id FROM plan p "
-            "LEFT JOIN takes t ON t.id = (SELECT id FROM takes WHERE key = p.key "
-            "ORDER BY state = 'done' DESC, id DESC LIMIT 1) "
-            "LEFT JOIN measurements m ON m.take_id = t.id AND m.name = :sort "
-            "WHERE p.study_id = :study AND (:state IS NULL OR t.state = :state) "
-            "ORDER BY :sort <> 'position' AND m.value IS NULL, "
-            "CASE WHEN :down THEN m.value END DESC, m.value, "
-            "CASE WHEN :down AND :sort = 'position' THEN -p.position ELSE p.position END "
-            "LIMIT :limit OFFSET :offset",
-            {
-                "study": self.study_id(name),
-                "sort": sort,
-                "down": descending,
-                "state": state,
-                "limit": limit,
-                "offset": offset,
-            },
+            f"SELECT p.*, t.id AS take_id {SHOWN} "
+            f"ORDER BY {order} IS NULL, CASE WHEN :down THEN {order} END DESC, {order}, "
+            "p.position LIMIT :limit OFFSET :offset",
+            {**self._wanted(name, shown), "limit": limit, "offset": offset},
         )
         return [
             (place_of(row), self.take(row["take_id"]) if row["take_id"] else None) for row in rows
         ]
+
+    def count(self, name: str, shown: Shown = Shown()) -> int:  # noqa: B008
+        """How many places of a study `page` would go through."""
+        rows = self._db.rows(f"SELECT count(*) {SHOWN}", self._wanted(name, shown))
+        return int(rows[0][0])
+
+    def _wanted(self, name: str, shown: Shown) -> dict[str, Any]:
+        return {
+            "study": self.study_id(name),
+            "sort": shown.sort,
+            "down": shown.descending,
+            "state": shown.state,
+            "engine": shown.engine,
+            "words": shown.words.lower(),
+        }
 
     # Measurements
 

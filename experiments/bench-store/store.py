@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workbench.measure import STANDARD
-from workbench.records import Place
+from workbench.records import Place, Shown
 from workbench.request import Request
 from workbench.store import Store
 from workbench.take import State, take_key
@@ -100,7 +100,7 @@ def ask(question: str, folder: Path, count: int) -> dict[str, float]:
         elif question == "resume scan":
             rows = sum(state is State.DONE for _, state in store.latest(NAME).values())
         elif question.startswith("page"):
-            rows = len(store.page(NAME, sort="tempo_bpm", limit=50))
+            rows = len(store.page(NAME, Shown(sort="tempo_bpm"), limit=50))
         else:
             rows = _append(store, count)
     cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - wall
