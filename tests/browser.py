@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 _SETTINGS = [
     "--no-sandbox",
@@ -39,26 +39,38 @@ class Visit:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Visit]:
-    """Open a file in Chromium; the test is skipped where there is none."""
+def launched() -> Iterator[Browser]:
+    """Chromium; the test is skipped where there is none."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("there is no chromium on this machine: install it to test pages in a browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_SETTINGS)
         try:
-            page = browser.new_context(offline=True).new_page()
-            visit = Visit(page)
-            page.on("console", lambda said: visit.console.append(f"{said.type}: {said.text}"))
-            page.on("pageerror", lambda error: visit.console.append(f"error: {error}"))
-            page.on("request", lambda request: visit.requests.append(request.url))
-
-            def note(dialog: Dialog) -> None:
-                visit.dialogs.append(dialog.message)
-                dialog.dismiss()
-
-            page.on("dialog", note)
-            page.goto(path.resolve().as_uri(), timeout=60_000)
-            yield visit
+            yield browser
         finally:
             browser.close()
+
+
+def watched(page: Page) -> Visit:
+    """A page whose console, requests and dialogs are written down from now on."""
+    visit = Visit(page)
+    page.on("console", lambda said: visit.console.append(f"{said.type}: {said.text}"))
+    page.on("pageerror", lambda error: visit.console.append(f"error: {error}"))
+    page.on("request", lambda request: visit.requests.append(request.url))
+
+    def note(dialog: Dialog) -> None:
+        visit.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
+    return visit
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Visit]:
+    """Open a file in Chromium, offline."""
+    with launched() as browser:
+        visit = watched(browser.new_context(offline=True).new_page())
+        visit.page.goto(path.resolve().as_uri(), timeout=60_000)
+        yield visit

@@ -34,15 +34,16 @@ LAYERS = {
     5: "engines.base records",
     6: "engines measure store",
     7: "doctor executors progress server",
-    8: "loop",
+    8: "loop ratings",
     9: "study",
     10: "archive diversities jobs studyfile tables",
     11: "adaptive plots",
     12: "seam_plot",
-    13: "report widgets",
-    14: "evidence",
-    15: "cli",
-    16: "__init__",
+    13: "report",
+    14: "evidence widgets",
+    15: "desk",
+    16: "cli",
+    17: "__init__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
 

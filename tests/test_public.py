@@ -13,7 +13,8 @@ import workbench as wb
 NAMES = """
     Attempt Axis Charge Clip Delivery Engine Inpaint Ledger Measure Measurement Outpaint Progress
     Quote Request Source Span State Store Study Subject Summary Sweep Take diversity engine errors
-    measure measure_study player_html plots table words write_report
+    measure measure_study player_html plots table widgets words
+    write_report
 """
 
 
@@ -27,7 +28,7 @@ def test_every_name_is_there_whatever_was_imported_before() -> None:
         importlib.import_module(f"workbench.{module.name}")
     for name in wb.__all__:
         found = getattr(wb, name)
-        is_module = name in {"errors", "measure", "plots", "words"}
+        is_module = name in {"errors", "measure", "plots", "widgets", "words"}
         assert isinstance(found, ModuleType) == is_module, name
 
 

@@ -170,6 +170,7 @@ def test_a_store_of_the_first_format_is_brought_forward_with_its_data(tmp_path: 
         kept = store.keep_take(begun(store).id, Delivery(CLIP, sent={}), 0.5)
         store.save_plan("s", {}, [Place(kept.key, "sketch", "0", {}, WISH)])
         with store._db.write(durable=True) as db:  # back to what the first migration made
+            db.execute("DROP TABLE ratings")
             db.execute("DROP INDEX takes_by_change")
             db.execute("ALTER TABLE takes DROP COLUMN changed")
             db.execute("ALTER TABLE studies DROP COLUMN plan_digest")

@@ -22,7 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench import errors, measure, plots, words
+    from workbench import errors, measure, plots, widgets, words
     from workbench.clip import Clip
     from workbench.cost import Charge, Ledger, Quote
     from workbench.diversities import diversity
@@ -74,10 +74,11 @@ _HOMES = {
     "player_html": "preview",
     "plots": "plots",
     "table": "tables",
+    "widgets": "widgets",
     "words": "words",
     "write_report": "report",
 }
-_MODULES = {"errors", "measure", "plots", "words"}
+_MODULES = {"errors", "measure", "plots", "widgets", "words"}
 
 __all__ = [
     "Attempt",
@@ -111,6 +112,7 @@ __all__ = [
     "player_html",
     "plots",
     "table",
+    "widgets",
     "words",
     "write_report",
 ]

@@ -69,6 +69,7 @@ def resume(store: Store, watch: Watch) -> list[Exception]:
             measures=STANDARD,
             watch=watch,
             stop=threading.Event(),
+            hold=threading.Event(),
             found=0,
         )
         loop.run()

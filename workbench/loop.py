@@ -127,6 +127,8 @@ class Loop:
         Told of every change.
     stop : threading.Event
         Set from anywhere to cancel; what is done stays.
+    hold : threading.Event
+        While it is set nothing new starts; what is under way goes on.
     found : int
         Places that need nothing, for the display.
 
@@ -149,10 +151,11 @@ class Loop:
         measures: Sequence[Measure],
         watch: Watch,
         stop: threading.Event,
+        hold: threading.Event,
         found: int,
     ) -> None:
         self.store, self.ledger, self.measures = store, ledger, measures
-        self.watch, self.stop, self.found = watch, stop, found
+        self.watch, self.stop, self.hold, self.found = watch, stop, hold, found
         self.jobs = list(jobs)
         self.ended: dict[State, int] = dict.fromkeys(State, 0)
         self.errors: dict[type, EngineError | Cancelled] = {}
@@ -196,6 +199,8 @@ class Loop:
     def _dispatch(self) -> None:
         if self.stop.is_set():
             self._give_up("cancelled; run it again to go on")
+        if self.hold.is_set():
+            return
         for lane in self._lanes:
             while batch := lane.next_batch(time.monotonic(), self._admit):
                 self._start(lane, batch)

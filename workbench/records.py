@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from workbench.cost import NANO, Charge, Quote
+from workbench.database import Database
 from workbench.request import AnyRequest, request_from_json
 from workbench.take import State, Take
 from workbench.value import Value, canonical_json
@@ -54,6 +55,13 @@ MIGRATIONS: tuple[str, ...] = (
     UPDATE takes SET changed = id;
     CREATE INDEX takes_by_change ON takes (changed);
     ALTER TABLE studies ADD COLUMN plan_digest TEXT NOT NULL DEFAULT '';
+    """,
+    # What listeners said.
+    """
+    CREATE TABLE ratings (
+        id INTEGER PRIMARY KEY, study_id INTEGER NOT NULL REFERENCES studies,
+        listener TEXT NOT NULL, rating TEXT NOT NULL);
+    CREATE INDEX ratings_by_study ON ratings (study_id, listener);
     """,
 )
 
@@ -149,6 +157,30 @@ def take_of(row: sqlite3.Row) -> Take:
         started_at=row["started_at"],
         wall_s=row["wall_s"],
     )
+
+
+class RatingRows:
+    """What listeners said of the takes of studies, as JSON, in a store's database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def add(self, study_id: int, listener: str, rating: Mapping[str, Any]) -> None:
+        """Keep a vote, durably: a person's minutes cannot be made again."""
+        with self._db.write(durable=True) as db:
+            db.execute(
+                "INSERT INTO ratings (study_id, listener, rating) VALUES (?, ?, ?)",
+                (study_id, listener, canonical_json(rating)),
+            )
+
+    def of(self, study_id: int, listener: str | None) -> list[dict[str, Any]]:
+        """The votes on a study's takes, oldest first; of one listener, or of all."""
+        rows = self._db.rows(
+            "SELECT rating FROM ratings WHERE study_id = :study "
+            "AND (:listener IS NULL OR listener = :listener) ORDER BY id",
+            {"study": study_id, "listener": listener},
+        )
+        return [json.loads(row["rating"]) for row in rows]
 
 
 def is_paid(cost: Quote | Charge) -> bool:

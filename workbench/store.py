@@ -37,6 +37,7 @@ from workbench.records import (
     SHOWN,
     SORTS,
     Place,
+    RatingRows,
     Shown,
     is_paid,
     nano,
@@ -75,6 +76,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._db = Database(self.folder / DATABASE, MIGRATIONS)
         self.audio = AudioFiles(self.folder, self._db)
+        self.ratings = RatingRows(self._db)
 
     def close(self) -> None:
         """Close the database; the store can be opened again."""
@@ -198,6 +200,15 @@ class Store:
             found[key] = max(rank, found[key]) if key in found else rank
         states = {str(state): state for state in State}
         return {key: (take_id, states[state]) for key, (_, take_id, state) in found.items()}
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Which of these keys have a finished take."""
+        rows = self._db.rows(
+            "SELECT key FROM takes WHERE state = 'done' "
+            "AND key IN (SELECT value FROM json_each(?))",
+            (canonical_json(list(keys)),),
+        )
+        return {row["key"] for row in rows}
 
     def spent_usd(self, name: str) -> Decimal:
         """Charged so far for the takes of a study.

@@ -130,6 +130,7 @@ class Study:
         self.budget_usd = None if budget_usd is None else usd(budget_usd)
         self.measures = tuple(measures)
         self._stop = threading.Event()
+        self._hold = threading.Event()
         self._refused: dict[str, str] = {}
         self._places = list(self._plan())
         self.store = Store(store)
@@ -238,6 +239,7 @@ class Study:
         """
         began = time.monotonic()
         self._stop.clear()
+        self._hold.clear()
         again = {State.CANCELLED}
         again |= {State.FAILED} if retry else set()
         again |= {State.UNKNOWN} if accept_double_charge else set()
@@ -253,6 +255,7 @@ class Study:
                 measures=self.measures,
                 watch=watch,
                 stop=self._stop,
+                hold=self._hold,
                 found=len(_once(self._places)) - len(jobs),
             )
             loop.run()
@@ -263,6 +266,14 @@ class Study:
     def cancel(self) -> None:
         """Ask a run in another thread to stop; it keeps what is done and returns soon."""
         self._stop.set()
+
+    def pause(self) -> None:
+        """Ask a run in another thread to start nothing new; what is under way is finished."""
+        self._hold.set()
+
+    def go_on(self) -> None:
+        """Let a paused run start takes again."""
+        self._hold.clear()
 
     def measure(self, *measures: Measure) -> int:
         """Ask measures of every finished take that has not answered them; returns how many.

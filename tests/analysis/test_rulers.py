@@ -12,6 +12,7 @@ from workbench.analysis import loudness, seams
 from workbench.analysis.checks import rulers
 from workbench.analysis.checks.rulers import CHECKS, SIZES, RulerFigure, Size
 from workbench.analysis.features import Features
+from workbench.analysis.seam_classifier import stored_classifier
 from workbench.analysis.tempo import Tempo, estimate_tempo
 from workbench.cli import main
 from workbench.experiment import EXECUTED, read_experiment, run_experiment
@@ -85,7 +86,7 @@ def test_seams_and_what_a_blind_classifier_reads(monkeypatch: pytest.MonkeyPatch
     good = figures("seams")
     assert good["gain 6 dB"].figure > 0.9
     assert (good["gain 6 dB"].n, good["alarms at untouched places"].n) == (2, 4)
-    stored = seams.stored_classifier()
+    stored = stored_classifier()
     blind = replace(stored, weights=0 * stored.weights)
     monkeypatch.setattr(seams, "stored_classifier", lambda: blind)
     assert figures("seams")["gain 6 dB"].figure == 0.5

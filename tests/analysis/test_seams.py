@@ -10,16 +10,14 @@ import pytest
 
 from workbench.analysis import fit_seams
 from workbench.analysis.ladder import KINDS, QUIET_KINDS, Ladder, join
+from workbench.analysis.seam_classifier import Classifier, hinges, stored_classifier
 from workbench.analysis.seam_stats import FAMILIES, STATISTICS, SeamReader
 from workbench.analysis.seams import (
-    Classifier,
     control_times_s,
-    hinges,
     loop_seam,
     measure_seam,
     robust_z,
     seam_excess,
-    stored_classifier,
 )
 from workbench.errors import AudioError
 

@@ -42,14 +42,9 @@ from workbench.analysis.features import Features
 from workbench.analysis.ladder import KINDS, QUIET_KINDS, SHORTEST_SIDE_S, Ladder, Samples
 from workbench.analysis.products import DoubleArray
 from workbench.analysis.rates import area_under_curve, share_of
+from workbench.analysis.seam_classifier import Classifier, family_members, hinges
 from workbench.analysis.seam_stats import FAMILIES, STATISTICS
-from workbench.analysis.seams import (
-    Classifier,
-    edge_readings,
-    family_members,
-    hinges,
-    robust_z,
-)
+from workbench.analysis.seams import edge_readings, robust_z
 from workbench.analysis.tempo import estimate_tempo
 from workbench.clip import Clip
 from workbench.sketch import GENRES, plan_from_words, render

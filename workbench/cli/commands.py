@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench.cli import (
     accounts,
+    desks,
     edits,
     files,
     machine,
@@ -19,6 +20,7 @@ from workbench.cli import (
 
 __all__ = [
     "accounts",
+    "desks",
     "edits",
     "files",
     "machine",
