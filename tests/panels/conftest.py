@@ -116,7 +116,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def voila(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Callable[..., Desk]]:
+def voila(
+    tmp_path_factory: pytest.TempPathFactory, browser: Browser
+) -> Iterator[Callable[..., Desk]]:
     """Starts `workbench app` on a store, once per store and theme."""
     from contextlib import ExitStack
 
@@ -126,13 +128,12 @@ def voila(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterato
         def start(store: Path, *, dark: bool = False) -> Desk:
             if (store, dark) not in up:
                 port = free_port()
-                url = f"http://127.0.0.1:{port}/?token={TOKEN}"
                 command = ["app", str(store), "--port", str(port), "--no-browser"]
                 folder = tmp_path_factory.mktemp("app")
                 command += ["--dark"] if dark else []
                 ready = f"http://127.0.0.1:{port}/voila/static/voila.js"
                 stack.enter_context(serving(command, ready, folder))
-                up[store, dark] = Desk(url, folder)
+                up[store, dark] = Desk(f"http://127.0.0.1:{port}/?token={TOKEN}", folder)
             return up[store, dark]
 
         yield start
@@ -165,9 +166,7 @@ def open_notebook(page: Page, lab: Desk, name: str) -> None:
 
 def run_all(page: Page) -> bool:
     """Run every cell; False where one raised."""
-    return bool(
-        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    )
+    return bool(page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')"))
 
 
 def close_all(page: Page) -> None:

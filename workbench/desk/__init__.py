@@ -1,6 +1,6 @@
 """Where people sit: JupyterLab on the notebooks, and the panels as an app without notebooks.
 
-Both run on this machine alone (127.0.0.1, with a token for JupyterLab) and ask nothing of any
+Both run on this machine alone (127.0.0.1, and with a token) and ask nothing of any
 other: JupyterLab's news and update checks are off, and the app's template fetches no icons.
 """
 
@@ -102,6 +102,8 @@ def run_app(store: Path, port: int, *, browser: bool, dark: bool) -> int:
         f"--Voila.ip={_HOST}",
         f"--port={port}",
         "--template=workbench",
+        # Others on a shared machine may connect as well; the address that is printed lets in.
+        "--Voila.auto_token=True",
         f"--theme={'dark' if dark else 'light'}",
         f"--ZMQChannelsWebsocketConnection.iopub_data_rate_limit={_RATE_BYTES_PER_S}",
         *([] if browser else ["--no-browser"]),

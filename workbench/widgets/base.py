@@ -25,6 +25,9 @@ from workbench.store import Store
 
 log = logging.getLogger(__name__)
 
+EDIT = "edit "
+"""What the names of studies begin with that hold one edit of the seam panel."""
+
 # A panel's questions are answered side by side; a slow one (encoding audio) holds up no click.
 _THREADS = 4
 
@@ -63,6 +66,11 @@ class Panel(anywidget.AnyWidget):
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.store.close()
         super().close()
+
+    @property
+    def studies(self) -> list[str]:
+        """The studies of the store, newest first; single edits come after all sweeps."""
+        return sorted(self.store.study_names()[::-1], key=lambda name: name.startswith(EDIT))
 
     def answer(self, question: str, data: Mapping[str, Any]) -> Reply:
         """What the browser would be told.

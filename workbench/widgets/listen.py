@@ -72,7 +72,7 @@ class ListenPanel(Panel):
 
     def answer_open(self) -> dict[str, Any]:
         """The studies there are, the newest first."""
-        return {"studies": self.store.study_names()[::-1]}
+        return {"studies": self.studies}
 
     def answer_takes(self, study: str, words: str = "") -> list[dict[str, Any]]:
         """The takes that can be compared."""

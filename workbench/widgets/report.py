@@ -36,7 +36,7 @@ class ReportPanel(Panel):
 
     def answer_open(self) -> dict[str, Any]:
         """The studies there are, the newest first."""
-        return {"studies": self.store.study_names()[::-1]}
+        return {"studies": self.studies}
 
     def answer_figures(self, study: str) -> Reply:
         """The answer in a sentence, and the figures as SVG."""

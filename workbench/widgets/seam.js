@@ -48,7 +48,8 @@ export default {
       "aria-valuenow": "0",
     });
     const spectrum = h("img", { alt: "Spectrogram, 30 Hz to 16 kHz upwards, 80 dB deep" });
-    spectrum.style.cssText = "width:100%;height:130px;display:block;image-rendering:auto";
+    spectrum.className = "wb-spectrum";
+    spectrum.hidden = true;
     const where = h("span", { className: "wb-hint" });
     const bar = transport(deck, "what is in view");
     const hear = h("span", { className: "wb-row" });
@@ -153,6 +154,7 @@ export default {
       pen.clearRect(0, 0, wave.width, wave.height);
       draw_wave(wave, song.extremes, colour(page.root, "wave"));
       URL.revokeObjectURL(spectrum.src);
+      spectrum.hidden = false;
       spectrum.src = address(buffers[1], "image/png");
       deck.stop();
       deck.sounds = [];

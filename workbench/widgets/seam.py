@@ -23,7 +23,7 @@ from workbench.study import Study
 from workbench.sweep import Sweep
 from workbench.take import State, Take
 from workbench.widgets import sound
-from workbench.widgets.base import Panel, Reply
+from workbench.widgets.base import EDIT, Panel, Reply
 
 _TAKES_SHOWN = 100
 _REASONS_SHOWN = 4
@@ -82,7 +82,7 @@ class SeamPanel(Panel):
     def answer_open(self) -> dict[str, Any]:
         """Which takes could be edited, which engines there are, and the file to start with."""
         takes: dict[int, str] = {}
-        for name in self.store.study_names()[::-1]:
+        for name in self.studies:
             for _, take in self.store.page(name, Shown(state="done"), limit=_TAKES_SHOWN):
                 if take and len(takes) < _TAKES_SHOWN:
                     seed = take.request.seed
@@ -145,7 +145,7 @@ class SeamPanel(Panel):
 
     def _made(self, wish: AnyRequest, name: str) -> Take:
         """The take of an edit: found if it was made before, recorded like any other."""
-        study_name = f"edit {wish.digest[:12]} by {name}"
+        study_name = f"{EDIT}{wish.digest[:12]} by {name}"
         with Study(study_name, Sweep(wish), [engine(name)], store=self.folder) as study:
             study.run(retry=True, watch=self._watch)
             (take,) = study.takes()

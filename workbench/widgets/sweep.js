@@ -300,7 +300,7 @@ export default {
 
     async function show_engines() {
       const { data } = await ask("engines");
-      const rows = data.map((engine) => {
+      const row_of = (engine) => {
         const box = h("input", {
           type: "checkbox",
           checked: form.engines.includes(engine.name),
@@ -311,10 +311,16 @@ export default {
             look();
           },
         });
-        const why = h("div", { className: "wb-hint" }, engine.works ? engine.words : `not here: ${engine.words}`);
-        return h("div", {}, h("label", {}, box, ` ${engine.name}`), why);
-      });
-      engines.replaceChildren(h("legend", {}, "Engines"), ...rows);
+        return h("div", {}, h("label", {}, box, ` ${engine.name}`), h("div", { className: "wb-hint" }, engine.words));
+      };
+      const missing = data.filter((engine) => !engine.works);
+      engines.replaceChildren(
+        h("legend", {}, "Engines"),
+        ...data.filter((engine) => engine.works).map(row_of),
+        missing.length
+          ? h("details", {}, h("summary", {}, `${missing.length} do not work here: why`), ...missing.map(row_of))
+          : "",
+      );
     }
 
     show_progress();

@@ -7,7 +7,7 @@ export default {
     const page = frame(
       el,
       "Takes",
-      "Every take of a study: sort by a column's head, filter, click a row to hear it and to see what was measured.",
+      "Every take of a study, asked → delivered. Sort by a column's head, filter, click a row to hear it and to see all that was measured.",
     );
     let first;
     try {
@@ -70,7 +70,7 @@ export default {
         ["engine", "engine"],
         ["tags", "tags"],
         ["seed", "seed"],
-        ["tempo asked → measured (BPM)", "tempo_bpm"],
+        ["tempo (BPM)", "tempo_bpm"],
         ["length (s)", "duration_s"],
         ["key", "key"],
         ["loudness (LUFS)", "loudness_lufs"],
@@ -282,6 +282,7 @@ export default {
       );
     }
 
+    new ResizeObserver(() => draw()).observe(scroll);
     let seen = "";
     every(page.root, 1000, async () => {
       try {

@@ -49,7 +49,7 @@ class TakesPanel(Panel):
 
     def answer_open(self) -> dict[str, Any]:
         """What the panel shows first."""
-        studies = self.store.study_names()[::-1]
+        studies = self.studies
         return {
             "folder": self.folder.name,
             "studies": studies,
