@@ -3,7 +3,7 @@
 An experiment is a folder ``experiments/NAME/`` with a ``params.yml``::
 
     question: Which tag set keeps its tempo best?
-    notebook: tempo-by-tags.ipynb      # in notebooks/
+    notebook: tempo-fidelity.ipynb      # in notebooks/
     parameters: {seeds: 4}             # over the notebook's own defaults
 
 A run leaves a new folder with the executed notebook, whatever the notebook wrote into it, and
