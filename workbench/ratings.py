@@ -345,7 +345,8 @@ def _sentence(row: dict[str, Any]) -> str:
     if row["p_value"] >= 0.05:
         return f"{head}: inconclusive (p = {row['p_value']:.2f} after correction)."
     way = "higher" if row["share"] > 0.5 else "lower"
-    return f"{head}: this ear prefers it {way} (p = {row['p_value']:.3f} after correction)."
+    chance = "p < 0.001" if row["p_value"] < 0.001 else f"p = {row['p_value']:.3f}"
+    return f"{head}: this ear prefers it {way} ({chance} after correction)."
 
 
 def keep_ranking(store: Store, study: str) -> int:

@@ -27,10 +27,13 @@ from tests.test_ground import ROOT
 TOKEN = "test-browser"
 SHOTS = ROOT / "runs" / "screenshots"
 _UP_S = 60.0
+_MAIN = "import sys; from workbench.cli import main; sys.exit(main())"
 # What browsers and JupyterLab say by themselves, whatever runs in them.
 _HARMLESS = re.compile(
     r"^(log|info|debug|warning|timeEnd|startGroup|endGroup|group)|"
     r"Failed to load resource: the server responded with a status of 404|"
+    # The farewell of Voila's page to its kernel is refused where a token is used.
+    r"Failed to load resource: the server responded with a status of 403|"
     r"error: .*(ResizeObserver loop)"
 )
 # Part of the lab's own start: a file that is not there yet, a workspace that is new.
@@ -67,11 +70,14 @@ def serving(command: list[str], ready: str, folder: Path) -> Iterator[None]:
         name: str(folder / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
+    # The tests drive JupyterLab by its commands, which it hides otherwise.
+    config = Path(own["JUPYTER_CONFIG_DIR"]) / "jupyter_lab_config.json"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text('{"LabApp": {"expose_app_in_browser": true}}')
     log = folder / "server.log"
     with log.open("wb") as out:
         server = subprocess.Popen(
-            [sys.executable, "-c", "import sys; from workbench.cli import main; sys.exit(main())"]
-            + command,
+            [sys.executable, "-c", _MAIN, *command],
             env=os.environ | own | {"JUPYTER_TOKEN": TOKEN, "PYTHONWARNINGS": "default"},
             cwd=folder,
             stdout=out,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STORE = "WORKBENCH_STORE"
 _HOST = "127.0.0.1"
+# After this long without a page, a kernel of the app ends.
+_CULL_S = 3600
 # On this machine a player may get its audio at once; the default of 1 MB/s is for networks.
 _RATE_BYTES_PER_S = 100_000_000
 
@@ -104,6 +106,8 @@ def run_app(store: Path, port: int, *, browser: bool, dark: bool) -> int:
         "--template=workbench",
         # Others on a shared machine may connect as well; the address that is printed lets in.
         "--Voila.auto_token=True",
+        # A page that is closed leaves its kernel, so that a run goes on; not for ever, though.
+        f"--MappingKernelManager.cull_idle_timeout={_CULL_S}",
         f"--theme={'dark' if dark else 'light'}",
         f"--ZMQChannelsWebsocketConnection.iopub_data_rate_limit={_RATE_BYTES_PER_S}",
         *([] if browser else ["--no-browser"]),

@@ -70,7 +70,8 @@ class Panel(anywidget.AnyWidget):
     @property
     def studies(self) -> list[str]:
         """The studies of the store, newest first; single edits come after all sweeps."""
-        return sorted(self.store.study_names()[::-1], key=lambda name: name.startswith(EDIT))
+        newest_first = self.store.study_names()[::-1]
+        return sorted(newest_first, key=lambda name: name.startswith(EDIT))
 
     def answer(self, question: str, data: Mapping[str, Any]) -> Reply:
         """What the browser would be told.

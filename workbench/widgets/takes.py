@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.errors import StoreError
+from workbench.measure import STANDARD
 from workbench.records import SORTS, Place, Shown
 from workbench.report.page import RULERS
 from workbench.request import Request
@@ -17,6 +18,21 @@ from workbench.widgets.base import Panel, Reply
 # Measurements that a row shows; a click on a take shows them all.
 _COLUMNS = ("tempo_bpm", "tempo_match", "duration_s", "key", "loudness_lufs", "ear_strength")
 _PAGE = 100
+
+
+def _known_errors() -> dict[str, str]:
+    """What is known of the error of each method, by the quantity that its ruler is named by."""
+    named = {name: error for names, (_, error) in RULERS.items() for name in names.split(", ")}
+    found = {}
+    for measure in STANDARD:
+        stems = [name.removesuffix("_start").removesuffix("_end") for name in measure.quantities]
+        known = [named[stem] for stem in stems if stem in named]
+        if known:
+            found[measure.method] = known[0]
+    return found
+
+
+_ERRORS = _known_errors()
 
 
 class TakesPanel(Panel):
@@ -71,7 +87,7 @@ class TakesPanel(Panel):
         spec = self.store.study_spec(study)
         return {
             "total": self.store.count(study, wanted),
-            "engines": [engine["name"] for engine in spec["engines"]],
+            "engines": [engine["name"] for engine in spec.get("engines", ())],
             "rows": [self._row(place, take) for place, take in places],
         }
 
@@ -125,8 +141,6 @@ class TakesPanel(Panel):
 
 def _told(measurement: Measurement) -> dict[str, Any]:
     """A measurement with what is known of its error."""
-    rulers = {name: error for names, (_, error) in RULERS.items() for name in names.split(", ")}
-    stem = measurement.name.removesuffix("_start").removesuffix("_end")
     return {
         "name": measurement.name,
         "value": measurement.value,
@@ -134,5 +148,5 @@ def _told(measurement: Measurement) -> dict[str, Any]:
         "high": measurement.high,
         "reason": measurement.reason,
         "method": measurement.method,
-        "error": rulers.get(stem, ""),
+        "error": _ERRORS.get(measurement.method, ""),
     }
