@@ -10,7 +10,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX PIP_USER PIP_TARGET PIP_
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE := 1
 
-.PHONY: demo test test-full lint docs audit lock clean restart
+.PHONY: demo test test-browser test-full lint docs audit lock clean restart
 .DELETE_ON_ERROR:
 
 demo: .venv/.demo
@@ -18,10 +18,14 @@ demo: .venv/.demo
 	$(BIN)/workbench sweep experiments/demo/study.yml
 
 test: .venv/.full
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not browser"
+
+# JupyterLab and the app in Chromium, with screenshots in runs/screenshots.
+test-browser: .venv/.full
+	$(BIN)/pytest -m browser
 
 test-full: .venv/.full
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not browser"
 
 lint: .venv/.full
 	$(BIN)/ruff check .

@@ -43,7 +43,9 @@ def launched() -> Iterator[Browser]:
     """Chromium; the test is skipped where there is none."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        pytest.skip("there is no chromium on this machine: install it to test pages in a browser")
+        pytest.skip(
+            "there is no chromium on this machine: install it, then run `make test-browser`"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_SETTINGS)
         try:
