@@ -27,7 +27,7 @@ PIN_FILES = ("bootstrap.txt", "demo.txt", "all.txt")
 # are strangers. A dotted room is a module that stands on another floor than its package.
 LAYERS = {
     0: "errors",
-    1: "value words",
+    1: "provenance value words",
     2: "analysis clip cost database experiment sketch statistics",
     3: "analysis.checks analysis.fit_seams audio_files learned preview request",
     4: "contract sweep take",

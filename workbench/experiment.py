@@ -14,14 +14,10 @@ directory, so several experiments can run side by side.
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import distributions, version
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -29,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from workbench.errors import ExperimentError, RequestError
+from workbench.provenance import provenance
 from workbench.value import digest
 
 if TYPE_CHECKING:
@@ -251,19 +248,14 @@ def _new_folder(runs: Path, name: str) -> Path:
 
 
 def _provenance(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What it takes to run this again: parameters, code, versions, machine."""
-    installed = sorted(f"{d.metadata['Name']}=={d.version}" for d in distributions())
+    """What it takes to run this again: parameters, notebook, code, versions, machine."""
     return {
         "experiment": experiment.name,
         "question": experiment.question,
         "parameters": parameters,
         "again": _command(experiment.name, parameters),
         "notebook": digest(experiment.notebook.read_text(encoding="utf-8")),
-        "workbench": version("workbench"),
-        "commit": _commit(experiment.notebook.parent),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": digest(installed),
+        **provenance(),
         "started_at": _now(),
     }
 
@@ -275,16 +267,6 @@ def _command(name: str, parameters: Mapping[str, Any]) -> str:
     for key, value in parameters.items():
         words += ["-p", f"{key}={json.dumps(value, ensure_ascii=False)}"]
     return shlex.join(words)
-
-
-def _commit(folder: Path) -> str:
-    """The commit of the code, marked if the tree differs from it; "unknown" outside of git."""
-    git = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(git, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
