@@ -288,7 +288,7 @@ def test_a_report_is_drawn_and_written(store: Path) -> None:
 def test_a_refusal_reaches_the_browser_as_a_sentence(store: Path) -> None:
     panel = TakesPanel(store)
     sent: list[Any] = []
-    panel.send = lambda content, buffers=None: sent.append(content)  # type: ignore[method-assign]
+    panel.send = lambda content, buffers=None: sent.append(content)
     panel._reply("1", "take", {"take_id": 99})
     panel._reply("2", "nonsense", {})
     assert sent[0]["id"] == "1"

@@ -18,7 +18,7 @@ from workbench.cost import Charge, Quote, usd
 from workbench.engines.base import Delivery
 from workbench.engines.sketch import SketchEngine
 from workbench.errors import EngineFailed, OutcomeUnknown
-from workbench.report import answer, numbers, page, write_report
+from workbench.report import Finding, answer, numbers, page, write_report
 from workbench.request import AnyRequest, Inpaint, Request, Span
 from workbench.study import Study
 from workbench.sweep import Sweep
@@ -210,7 +210,7 @@ def test_an_edit_is_reported_like_a_text(tmp_path: Path) -> None:
         takes = table(study)
         mixed = pd.concat([takes, table(tmp_path, "source")], ignore_index=True)
         assert "2 of 2" in text_of(study, tmp_path / "out")
-        html = page.render(study.store, "edit", mixed)
+        html = page.render(study.store, mixed, page.facts(study.store, "edit", mixed, Finding()))
     assert '<th scope="col">kind</th>' in html
     assert html.count("<td><bdi>inpaint</bdi></td>") == 2
     assert html.count("<audio") == 3

@@ -14,6 +14,7 @@ directory, so several experiments can run side by side.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -150,6 +151,20 @@ def read_run(folder: Path) -> dict[str, Any]:
     return dict(record)
 
 
+def command(name: str, parameters: Mapping[str, Any]) -> str:
+    """The command line that runs an experiment with these parameters.
+
+    Examples
+    --------
+    >>> command("loop-bed", {"seeds": 2})
+    'workbench experiment run loop-bed -p seeds=2'
+    """
+    words = ["workbench", "experiment", "run", name]
+    for key, value in parameters.items():
+        words += ["-p", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+    return shlex.join(words)
+
+
 def compare_runs(one: Path, other: Path) -> dict[str, tuple[str, str]]:
     """What differs between two runs, by name: parameters one by one, code, versions, answers.
 
@@ -253,20 +268,11 @@ def _provenance(experiment: Experiment, parameters: Mapping[str, Any]) -> dict[s
         "experiment": experiment.name,
         "question": experiment.question,
         "parameters": parameters,
-        "again": _command(experiment.name, parameters),
+        "again": command(experiment.name, parameters),
         "notebook": digest(experiment.notebook.read_text(encoding="utf-8")),
         **provenance(),
         "started_at": _now(),
     }
-
-
-def _command(name: str, parameters: Mapping[str, Any]) -> str:
-    import shlex
-
-    words = ["workbench", "experiment", "run", name]
-    for key, value in parameters.items():
-        words += ["-p", f"{key}={json.dumps(value, ensure_ascii=False)}"]
-    return shlex.join(words)
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -130,7 +130,7 @@ def tempo_error(takes: pd.DataFrame, by: str = "style") -> Figure:
     shown = _with(takes, "tempo_folded_error_pct")
     groups = dict(list(shown.groupby(by, sort=False)))
     engines = list(dict.fromkeys(shown["engine"]))
-    figure, axes = _canvas(1.3 + len(groups) * (0.27 + 0.22 * len(engines)))
+    figure, axes = canvas(1.3 + len(groups) * (0.27 + 0.22 * len(engines)))
     axes.axvspan(-TOLERANCE_PCT, TOLERANCE_PCT, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
     for place, group in enumerate(groups.values()):
@@ -141,9 +141,9 @@ def tempo_error(takes: pd.DataFrame, by: str = "style") -> Figure:
     _name_groups(axes, list(groups.values()), by)
     _error_axis(axes, shown["tempo_folded_error_pct"])
     if shown.empty:
-        _say_nothing(axes)
+        say_nothing(axes)
     else:
-        _legend(figure, _error_key(engines, hollow=bool(octave_off(shown).any())))
+        legend(figure, _error_key(engines, hollow=bool(octave_off(shown).any())))
     return figure
 
 
@@ -164,10 +164,10 @@ def cost_quality(takes: pd.DataFrame, by: str = "engine") -> Figure:
         logarithmic axis, and so are costs where they span more than a factor of 20.
     """
     shown = _with(takes, "tempo_folded_error_pct").dropna(subset=["charged_usd"])
-    figure, axes = _canvas(4.0)
+    figure, axes = canvas(4.0)
     key = []
     for number, (value, group) in enumerate(shown.groupby(by, sort=False, dropna=False)):
-        look = _look(number)
+        look = look(number)
         size = group["tempo_folded_error_pct"].abs().clip(lower=_ERROR_FLOOR_PCT)
         axes.plot(group["charged_usd"], size, ls="", alpha=0.45, **look)
         _cross(axes, mean_interval(group["charged_usd"]), mean_interval(size), number)
@@ -180,11 +180,11 @@ def cost_quality(takes: pd.DataFrame, by: str = "engine") -> Figure:
     axes.set_xlabel("charged per take [USD]")
     axes.set_ylabel("size of the tempo error [%]")
     if shown.empty:
-        _say_nothing(axes)
+        say_nothing(axes)
         return figure
-    _cost_axis(axes, shown["charged_usd"])
+    cost_axis(axes, shown["charged_usd"])
     key.append(Line2D([], [], color="0.5", lw=0.8, ls="--", label=f"{TOLERANCE_PCT:g} %"))
-    _legend(figure, key)
+    legend(figure, key)
     return figure
 
 
@@ -197,17 +197,17 @@ def asked_delivered(takes: pd.DataFrame) -> Figure:
         Both axes are logarithmic, so that octaves are parallel lines.
     """
     shown = _with(takes, "tempo_bpm").dropna(subset=["asked_tempo_bpm"])
-    figure, axes = _canvas(4.0)
+    figure, axes = canvas(4.0)
     engines = list(dict.fromkeys(shown["engine"]))
     for number, engine in enumerate(engines):
         group = shown[shown["engine"] == engine]
         axes.plot(
-            group["asked_tempo_bpm"], group["tempo_bpm"], ls="", fillstyle="none", **_look(number)
+            group["asked_tempo_bpm"], group["tempo_bpm"], ls="", fillstyle="none", **look(number)
         )
     axes.set_xlabel("tempo asked [BPM]")
     axes.set_ylabel("tempo delivered [BPM]")
     if shown.empty:
-        _say_nothing(axes)
+        say_nothing(axes)
         return figure
     asked, delivered = shown["asked_tempo_bpm"], shown["tempo_bpm"]
     _tempo_axis(axes, "x", asked.min(), asked.max())
@@ -217,7 +217,7 @@ def asked_delivered(takes: pd.DataFrame) -> Figure:
         reach = np.array([20.0, 600.0])
         axes.plot(reach, ratio * reach, color="0.6", linewidth=0.9, linestyle=style, zorder=0)
         key.append(Line2D([], [], color="0.6", lw=0.9, ls=style, label=name))
-    _legend(figure, key)
+    legend(figure, key)
     return figure
 
 
@@ -273,7 +273,7 @@ def _with(takes: pd.DataFrame, column: str) -> pd.DataFrame:
     return takes[(takes["state"] == "done") & takes[column].notna()]
 
 
-def _canvas(height_inch: float) -> tuple[Figure, Axes]:
+def canvas(height_inch: float) -> tuple[Figure, Axes]:
     figure = Chart(figsize=(_WIDTH_INCH, max(2.4, height_inch)), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -281,11 +281,11 @@ def _canvas(height_inch: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _say_nothing(axes: Axes) -> None:
+def say_nothing(axes: Axes) -> None:
     axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", color="0.35")
 
 
-def _look(number: int) -> dict[str, Any]:
+def look(number: int) -> dict[str, Any]:
     return {
         "marker": MARKERS[number % len(MARKERS)],
         "color": COLOURS[number % len(COLOURS)],
@@ -296,10 +296,10 @@ def _look(number: int) -> dict[str, Any]:
 def _mark(number: int, name: str, *, hollow: bool = False) -> Line2D:
     """A group's entry in the legend."""
     fill: Any = "none" if hollow else "full"
-    return Line2D([], [], ls="", fillstyle=fill, label=plain(name, 40), **_look(number))
+    return Line2D([], [], ls="", fillstyle=fill, label=plain(name, 40), **look(number))
 
 
-def _legend(figure: Figure, key: Sequence[Artist]) -> None:
+def legend(figure: Figure, key: Sequence[Artist]) -> None:
     figure.legend(
         handles=key, loc="outside upper left", ncols=min(4, len(key)), frameon=False, fontsize=9
     )
@@ -322,7 +322,7 @@ def _points(axes: Axes, place: float, spread: float, group: pd.DataFrame, number
     hollow = octave_off(group).to_numpy()
     for chosen, fill in ((~hollow, "full"), (hollow, "none")):
         heights = place + offsets[chosen]
-        axes.plot(errors[chosen], heights, ls="", alpha=0.7, fillstyle=fill, **_look(number))
+        axes.plot(errors[chosen], heights, ls="", alpha=0.7, fillstyle=fill, **look(number))
     found = mean_interval(errors)
     axes.plot([found.low, found.high], [place, place], color="black", linewidth=1.4)
     axes.plot(found.mean, place, "|", color="black", markersize=11, markeredgewidth=1.8)
@@ -369,7 +369,7 @@ def _tempo_axis(axes: Axes, side: str, low_bpm: float, high_bpm: float) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _cost_axis(axes: Axes, costs_usd: pd.Series) -> None:
+def cost_axis(axes: Axes, costs_usd: pd.Series) -> None:
     """Even from 0 on, or in factors if costs span more than 20; free takes at the left."""
     paid = costs_usd[costs_usd > 0]
     high = 1.15 * float(costs_usd.max()) or 1.0
@@ -392,5 +392,5 @@ def _cross(axes: Axes, cost: Interval, error: Interval, number: int) -> None:
     low = max(error.low, _ERROR_FLOOR_PCT)
     axes.plot([cost.low, cost.high], [error.mean, error.mean], color="black", linewidth=1.2)
     axes.plot([cost.mean, cost.mean], [low, error.high], color="black", linewidth=1.2)
-    look = _look(number) | {"markersize": 9}
+    look = look(number) | {"markersize": 9}
     axes.plot(cost.mean, error.mean, ls="", markeredgecolor="black", **look)

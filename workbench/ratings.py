@@ -227,14 +227,15 @@ def _vote(rating: Rating, places: dict[int, int]) -> tuple[int, int, float]:
 def _strengths(
     votes: Sequence[tuple[int, int, float]], takes: int
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    import choix  # type: ignore[import-untyped]
+    import choix
 
     won = np.zeros((takes, takes))
     for first, second, share in votes:
         won[first, second] += share
         won[second, first] += 1 - share
-    found: np.ndarray[Any, np.dtype[np.float64]] = choix.ilsr_pairwise_dense(won, alpha=_PRIOR)
-    return found - found.mean()
+    found = np.asarray(choix.ilsr_pairwise_dense(won, alpha=_PRIOR))
+    centred: np.ndarray[Any, np.dtype[np.float64]] = found - found.mean()
+    return centred
 
 
 def abx_result(ratings: Sequence[Rating]) -> AbxResult:
@@ -309,7 +310,7 @@ def ear_agreement(ratings: Sequence[Rating], takes: pd.DataFrame) -> pd.DataFram
     from statsmodels.stats.multitest import multipletests
 
     found["p_value"] = multipletests(found["p_value"], method="holm")[1]
-    found["sentence"] = [_sentence(row) for row in found.to_dict("records")]
+    found["sentence"] = [_sentence(row) for _, row in found.iterrows()]
     return found.sort_values("p_value", kind="stable").reset_index(drop=True)
 
 
@@ -338,7 +339,7 @@ def _higher_was_chosen(ratings: Sequence[Rating], values: pd.Series) -> list[boo
     return votes
 
 
-def _sentence(row: dict[str, Any]) -> str:
+def _sentence(row: pd.Series) -> str:
     share = f"{100 * row['share']:.0f} % of {row['n']} pairs"
     interval = f"95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f} %"
     head = f"{row['measurement']}: the higher value was preferred in {share} ({interval})"

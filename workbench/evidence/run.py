@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from workbench.engines import engine
 from workbench.engines.base import Attempt, Delivery
 from workbench.errors import RequestError
 from workbench.evidence.questions import QUESTIONS, Answer, Evidence
+from workbench.experiment import ANSWER, command
 from workbench.request import Request
 from workbench.studyfile import StudyFile
 
@@ -72,6 +74,8 @@ class Run:
                 f"there is no question {question!r}: choose from {', '.join(QUESTIONS)}."
             )
         self.question = QUESTIONS[question]
+        asked = {"question": question, "study": study, "source": source, "options": options or {}}
+        self.again = command(question, asked)
         self.folder = Path(folder)
         self.options = dict(options or {})
         self._stack = ExitStack()
@@ -102,30 +106,23 @@ class Run:
         """The question put to what there is; what is missing is said first."""
         takes = self.table()
         found = self.question.answer(Evidence(takes, self.study, self.options))
-        return Answer((*_gaps(takes), *found.sentences, _price(takes)), found.table)
+        return replace(found, sentences=(*_gaps(takes), *found.sentences, _price(takes)))
 
     def write(self, answer: Answer) -> Path:
-        """Write the report, the answer as JSON and Markdown, and the tables; gives the report."""
-        from workbench.report import write_report
+        """Write the report with its data, and the answer as JSON; gives the report."""
+        from workbench.report import Finding, write_report
 
-        path = write_report(
-            self.study.store,
-            self.study.name,
-            folder=self.folder,
+        finding = Finding(
             question=self.question.text,
-            answer=answer.text,
+            sentences=answer.sentences,
+            limits=self.question.limits,
+            table=answer.table,
+            figures=tuple(plot.draw() for plot in answer.plots),
+            again=self.again,
         )
-        self.table().astype("string").to_parquet(self.folder / "takes.parquet")
-        answer.table.to_csv(self.folder / "answer.csv", index=False)
         said = {"question": self.question.text, "answer": list(answer.sentences)}
-        _write(self.folder / "answer.json", json.dumps(said, indent=2, ensure_ascii=False))
-        lines = "\n".join(f"- {_plain(sentence)}" for sentence in answer.sentences)
-        limits = _plain(self.question.limits)
-        _write(
-            self.folder / "answer.md",
-            f"# {self.question.text}\n\n{lines}\n\n**Limits.** {limits}\n",
-        )
-        return path
+        _write(self.folder / ANSWER, json.dumps(said, indent=2, ensure_ascii=False))
+        return write_report(self.study.store, self.study.name, self.folder, finding=finding)
 
 
 def _made_source(wish: Mapping[str, Any], folder: Path) -> Path:
@@ -161,13 +158,6 @@ def _price(takes: pd.DataFrame) -> str:
     prepaid = f" and {credits:g} credits" if credits else ""
     done = int((takes["state"] == "done").sum())
     return f"This answer took {done} takes and cost {charged:.6f} USD{prepaid}."
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    for mark in "\\`*_{}[]<>#|":
-        text = text.replace(mark, f"\\{mark}")
-    return text
 
 
 def _write(path: Path, text: str) -> None:

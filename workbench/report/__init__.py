@@ -2,7 +2,8 @@
 
 It opens offline anywhere: no script, no font, no address outside the file, and a policy in its
 head that forbids the browser to fetch any. Every string from outside goes through the template's
-escaping. Beside it lie the data as CSV with a data dictionary.
+escaping. Beside it lie the same facts as Markdown, and the data as CSV and Parquet with a data
+dictionary.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench import plots
+from workbench.measure import STANDARD
+from workbench.report import markdown, page
+from workbench.report.finding import Drawn, Finding
 from workbench.report.numbers import answer
-from workbench.report.page import render
+from workbench.statistics.observed import unit_of
 from workbench.store import Store
 from workbench.tables import COLUMNS, table
 
-__all__ = ["answer", "render", "write_report"]
+__all__ = ["Drawn", "Finding", "answer", "write_report"]
 
 
 def write_report(
@@ -25,10 +30,13 @@ def write_report(
     name: str,
     folder: str | Path | None = None,
     *,
-    question: str = "",
-    answer: str = "",
+    finding: Finding | None = None,
 ) -> Path:
-    """Write ``report.html``, ``takes.csv`` and ``columns.csv`` of a study.
+    """Write a study's report: ``report.html``, ``report.md``, and its takes as data.
+
+    The data are ``takes.csv`` and ``takes.parquet``, a row per take, with ``columns.csv`` saying
+    what each column holds; a finding's numbers are ``answer.csv``, and its figures
+    ``figure-1.svg`` and so on.
 
     Parameters
     ----------
@@ -37,7 +45,7 @@ def write_report(
         The study.
     folder : path, optional
         Where to; the store's own folder if not given.
-    question, answer : str
+    finding : Finding, optional
         What was asked and found; by itself a report asks about tempo.
 
     Returns
@@ -53,26 +61,51 @@ def write_report(
     folder = Path(folder or store.folder)
     folder.mkdir(parents=True, exist_ok=True)
     takes = table(store, name)
+    finding = finding or Finding()
     _write(folder / "takes.csv", takes.to_csv(index=False))
+    _write(folder / "takes.parquet", _typed(takes).to_parquet(index=False))
     _write(folder / "columns.csv", _dictionary(takes).to_csv(index=False))
+    if len(finding.table.columns):
+        _write(folder / "answer.csv", finding.table.to_csv(index=False))
+    files = []
+    for number, drawn in enumerate(finding.figures, start=1):
+        files.append(f"figure-{number}.svg")
+        _write(folder / files[-1], plots.svg(drawn.figure))
+    said = page.facts(store, name, takes, finding)
+    _write(folder / "report.md", markdown.render({**said, "files": files}))
     path = folder / "report.html"
-    _write(path, render(store, name, takes, question=question, answer=answer))
+    _write(path, page.render(store, takes, said))
     return path
 
 
+def _typed(takes: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as numbers, all else as text: Parquet holds one type per column."""
+    text = takes.select_dtypes("object").columns
+    return takes.astype(dict.fromkeys(text, "string"))
+
+
 def _dictionary(takes: pd.DataFrame) -> pd.DataFrame:
+    """What each column of the takes holds: its type in Parquet, its unit, its meaning."""
+    by_ruler = {name: each.method for each in STANDARD for name in each.quantities}
+
     def said(column: str) -> str:
         if column.endswith("_reason"):
             return f"why {column.removesuffix('_reason')} is undefined; empty where it is defined"
         if column.startswith("axis_"):
             return f"value on the axis {column.removeprefix('axis_')}"
-        return COLUMNS.get(column, "measurement; the unit ends its name")
+        if column in by_ruler:
+            return f"measured by the ruler {by_ruler[column]}; empty where it is undefined"
+        return COLUMNS.get(column, "measurement")
 
-    return pd.DataFrame({"column": list(takes.columns), "meaning": map(said, takes.columns)})
+    rows = [
+        {"column": name, "type": str(kind), "unit": unit_of(name), "meaning": said(name)}
+        for name, kind in _typed(takes).dtypes.items()
+    ]
+    return pd.DataFrame(rows)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     # Two processes may write the same report at once.
     incoming = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    incoming.write_text(text, encoding="utf-8")
+    incoming.write_bytes(content.encode() if isinstance(content, str) else content)
     incoming.replace(path)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import jinja2
@@ -19,6 +16,8 @@ from workbench import plots
 from workbench.errors import AudioError, StoreError
 from workbench.preview import BYTES_PER_S, data_uri, preview_mp3, read_head
 from workbench.report import numbers
+from workbench.report.finding import Drawn, Finding
+from workbench.report.provenance import provenance_rows
 from workbench.store import Store
 from workbench.take import State
 
@@ -68,69 +67,91 @@ _VARYING: Mapping[str, str] = {
 }
 
 
-def render(
-    store: Store, name: str, takes: pd.DataFrame, *, question: str = "", answer: str = ""
-) -> str:
-    """The report of a study as HTML.
-
-    Parameters
-    ----------
-    store : Store
-        Where the audio lies.
-    name : str
-        The study.
-    takes : DataFrame
-        As `tables.table` gives it.
-    question, answer : str
-        What was asked and found; about tempo where nothing is said.
-    """
-    environment = jinja2.Environment(
+def environment(*, autoescape: bool) -> jinja2.Environment:
+    """Where templates are read, with the filters that both forms of a report use."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("workbench"),
-        autoescape=True,
+        autoescape=autoescape,  # noqa: S701  Markdown escapes by its own filter
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "number": _number,
         "money": _money,
         "percent": numbers.percent,
         "short": numbers.short,
     }
+    return made
+
+
+def facts(store: Store, name: str, takes: pd.DataFrame, finding: Finding) -> dict[str, Any]:
+    """All that a report says in words and numbers, whatever its form.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        The study.
+    takes : DataFrame
+        As `tables.table` gives it.
+    finding : Finding
+        What was asked and found; about tempo where nothing is said.
+    """
     done = takes[takes["state"] == State.DONE]
     costs = numbers.costs(takes)
-    return environment.get_template("report.html.j2").render(
-        name=name,
-        question=question,
-        answer=answer or numbers.answer(takes),
-        facts=numbers.facts(takes),
-        engines=numbers.groups(takes, ["engine"]),
-        groups=numbers.groups(takes),
-        figures=_figures(takes),
-        costs=costs,
-        costs_total=numbers.costs_total(costs, store.spent_usd(name)),
-        asked_delivered=numbers.asked_delivered(takes),
-        faults=numbers.faults(takes),
-        notes=numbers.notes(done),
-        varying=_varying(done),
-        takes=_take_lists(store, done),
-        rulers=RULERS,
-        ruler_check=numbers.ruler_check(done),
-        undefined=numbers.undefined(done),
-        provenance=_provenance(store, name, takes),
+    return {
+        "name": name,
+        "finding": finding,
+        "sentences": finding.sentences or (numbers.answer(takes),),
+        "facts": numbers.facts(takes),
+        "engines": numbers.groups(takes, ["engine"]),
+        "groups": numbers.groups(takes),
+        "costs": costs,
+        "costs_total": numbers.costs_total(costs, store.spent_usd(name)),
+        "asked_delivered": numbers.asked_delivered(takes),
+        "faults": numbers.faults(takes),
+        "notes": numbers.notes(done),
+        "rulers": RULERS,
+        "ruler_check": numbers.ruler_check(done),
+        "undefined": numbers.undefined(done),
+        "provenance": provenance_rows(store, name, takes, finding.again),
+    }
+
+
+def render(store: Store, takes: pd.DataFrame, said: Mapping[str, Any]) -> str:
+    """The report as HTML, from what `facts` says, with its figures and players."""
+    done = takes[takes["state"] == State.DONE]
+    shown = [*said["finding"].figures, *_figures(takes)]
+    return (
+        environment(autoescape=True)
+        .get_template("report.html.j2")
+        .render(
+            said,
+            figures=[
+                {"title": each.title, "caption": each.caption, "src": _image(each.figure)}
+                for each in shown
+            ],
+            varying=_varying(done),
+            takes=_take_lists(store, done),
+        )
     )
 
 
-def _figures(takes: pd.DataFrame) -> list[dict[str, str]]:
-    drawn: list[tuple[str, str, Figure]] = [
-        (
+def _image(figure: Figure) -> str:
+    return data_uri(plots.svg(figure), "image/svg+xml")
+
+
+def _figures(takes: pd.DataFrame) -> list[Drawn]:
+    drawn = [
+        Drawn(
             "Tempo error by tag set",
             "Each point is one take (one seed at one length); the bar is their mean with "
             "Student's 95 % interval. The scale is even within ±0.2 %, and counts in factors "
             "beyond.",
             plots.tempo_error(takes),
         ),
-        (
+        Drawn(
             "Tempo asked and delivered",
             "One mark per take. On the unbroken line the tempo is as asked; on the others it was "
             "heard an octave off.",
@@ -144,17 +165,14 @@ def _figures(takes: pd.DataFrame) -> list[dict[str, str]]:
             else ("asked_duration_s", "length asked")
         )
         drawn.append(
-            (
+            Drawn(
                 f"Cost against tempo error, by {said}",
                 "Small marks are takes, large ones the means with their 95 % intervals. Lower "
                 "and further left is better.",
                 plots.cost_quality(takes, by),
             )
         )
-    return [
-        {"title": title, "caption": caption, "src": data_uri(plots.svg(f), "image/svg+xml")}
-        for title, caption, f in drawn
-    ]
+    return drawn
 
 
 def _varying(done: pd.DataFrame) -> dict[str, str]:
@@ -214,25 +232,6 @@ def _preview(store: Store, sha256: str, max_s: int) -> bytes:
     incoming.write_bytes(data)
     incoming.replace(kept)
     return data
-
-
-def _provenance(store: Store, name: str, takes: pd.DataFrame) -> dict[str, str]:
-    spec = store.study_spec(name)
-    engines = "; ".join(
-        f"{e['name']} ({', '.join(f'{k} {v}' for k, v in e['fingerprint'].items())})"
-        for e in spec["engines"]
-    )
-    started = takes["started_at"].dropna()
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "takes made": f"{started.min()} to {started.max()}" if len(started) else "none yet",
-        "workbench": version("workbench"),
-        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "engines": engines,
-        "seeds": ", ".join(str(s) for s in sorted(set(takes["seed"]))),
-        "budget": f"{_money(spec['budget_usd'])} USD" if spec["budget_usd"] else "none set",
-        "report again": f"workbench report {store.folder}",
-    }
 
 
 def _number(value: Any, form: str = "{:.2f}", none: str = "–") -> str:

@@ -89,7 +89,7 @@ class Panel(anywidget.AnyWidget):
         del buffers
         self._pool.submit(self._reply, content["id"], content["ask"], content.get("data") or {})
 
-    def _reply(self, number: int, question: str, data: Mapping[str, Any]) -> None:
+    def _reply(self, number: str, question: str, data: Mapping[str, Any]) -> None:
         try:
             reply = self.answer(question, data)
             self.send({"id": number, "reply": reply.data}, list(reply.buffers))

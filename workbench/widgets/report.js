@@ -55,6 +55,12 @@ export default {
       export_button.disabled = false;
     }
 
-    await show();
+    // Figures of a large study take a while: they wait until somebody looks.
+    const seen = new IntersectionObserver(([entry]) => {
+      if (!entry.isIntersecting) return;
+      seen.disconnect();
+      show();
+    });
+    seen.observe(page.root);
   },
 };

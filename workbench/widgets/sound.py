@@ -23,6 +23,7 @@ _OPUS_HZ = 48_000
 # libsndfile's compression level for Opus: about 125 kbit/s for stereo.
 _LEVEL = 0.76
 _PREVIEWS_KEPT = 24
+_SHOWN_HZ = (30.0, 16_000.0)
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -32,14 +33,14 @@ def encoded(clip: Clip) -> bytes:
 
     Examples
     --------
-    >>> tone = Clip(np.sin(np.arange(48_000) / 20)[np.newaxis], 48_000)
+    >>> tone = Clip(np.sin(np.arange(48_000, dtype=np.float32) / 20)[np.newaxis], 48_000)
     >>> encoded(tone)[:4]
     b'fLaC'
     """
     file = io.BytesIO()
     if clip.duration_s <= EXACT_MAX_S:
-        whole = np.rint(np.clip(clip.samples, -1, 1) * 32767).astype(np.float32) / 32768
-        Clip(whole, clip.rate_hz).encode(file, ".flac")
+        whole = np.rint(np.clip(clip.samples, -1, 1) * 32767) / 32768
+        Clip(whole.astype(np.float32), clip.rate_hz).encode(file, ".flac")
     else:
         heard = clip.cut(0, PREVIEW_MAX_S).at_rate(_OPUS_HZ)
         stereo = heard.samples[:2]
@@ -101,7 +102,8 @@ def spectrogram_png(clip: Clip, columns: int = COLUMNS, rows: int = 128) -> byte
     starts = np.arange(0, max(1, len(mono) - size), hop)
     frames = np.lib.stride_tricks.sliding_window_view(mono, size)[starts]
     levels = np.abs(np.fft.rfft(frames * window.astype(np.float32), axis=1)).T
-    mels = np.linspace(*(2595 * np.log10(1 + np.array([30.0, 16_000.0]) / 700)), rows)
+    lowest, highest = 2595 * np.log10(1 + np.array(_SHOWN_HZ) / 700)
+    mels = np.linspace(lowest, highest, rows)
     wanted_hz = 700 * (10 ** (mels / 2595) - 1)
     bins = np.minimum(np.rint(wanted_hz * size / clip.rate_hz).astype(int), len(levels) - 1)
     shown = 20 * np.log10(np.maximum(levels[bins], 1e-9) / max(float(levels.max()), 1e-9))

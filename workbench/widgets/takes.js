@@ -1,5 +1,5 @@
 const ROW_PX = 31;
-const PAGE = 100;
+const PAGE = 50;
 
 export default {
   async render({ model, el }) {
@@ -40,7 +40,7 @@ export default {
       oninput: later(() => {
         shown.words = words.value;
         refresh(true);
-      }, 120),
+      }, 60),
     });
     const count = h("span", { className: "wb-hint", role: "status", "data-count": "" });
     const space = h("tbody");

@@ -17,7 +17,7 @@ from workbench.widgets.base import Panel, Reply
 
 # Measurements that a row shows; a click on a take shows them all.
 _COLUMNS = ("tempo_bpm", "tempo_match", "duration_s", "key", "loudness_lufs", "ear_strength")
-_PAGE = 100
+_PAGE = 50
 
 
 def _known_errors() -> dict[str, str]:
@@ -62,6 +62,7 @@ class TakesPanel(Panel):
     ) -> None:
         super().__init__(store)
         self.study = study
+        self._counted = ("", 0)
 
     def answer_open(self) -> dict[str, Any]:
         """What the panel shows first."""
@@ -86,10 +87,18 @@ class TakesPanel(Panel):
         places = self.store.page(study, wanted, offset=offset, limit=min(limit, _PAGE))
         spec = self.store.study_spec(study)
         return {
-            "total": self.store.count(study, wanted),
+            "total": self._total(study, wanted),
             "engines": [engine["name"] for engine in spec.get("engines", ())],
             "rows": [self._row(place, take) for place, take in places],
         }
+
+    def _total(self, study: str, wanted: Shown) -> int:
+        """Counted once for a filter, whatever the order, until something changes."""
+        filters = wanted.model_copy(update={"sort": "position", "descending": False})
+        key = f"{self.answer_change(study)} {study} {filters.model_dump_json()}"
+        if self._counted[0] != key:
+            self._counted = (key, self.store.count(study, filters))
+        return self._counted[1]
 
     def _row(self, place: Place, take: Take | None) -> dict[str, Any]:
         request = place.request
