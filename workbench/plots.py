@@ -167,12 +167,12 @@ def cost_quality(takes: pd.DataFrame, by: str = "engine") -> Figure:
     figure, axes = canvas(4.0)
     key = []
     for number, (value, group) in enumerate(shown.groupby(by, sort=False, dropna=False)):
-        look = look(number)
+        style = look(number)
         size = group["tempo_folded_error_pct"].abs().clip(lower=_ERROR_FLOOR_PCT)
-        axes.plot(group["charged_usd"], size, ls="", alpha=0.45, **look)
+        axes.plot(group["charged_usd"], size, ls="", alpha=0.45, **style)
         _cross(axes, mean_interval(group["charged_usd"]), mean_interval(size), number)
         key.append(
-            Line2D([], [], ls="", label=plain(f"{_named(by, value)} (n = {len(group)})"), **look)
+            Line2D([], [], ls="", label=plain(f"{_named(by, value)} (n = {len(group)})"), **style)
         )
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda pct, _: f"{pct:g}"))
@@ -274,18 +274,30 @@ def _with(takes: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def canvas(height_inch: float) -> tuple[Figure, Axes]:
-    figure = Chart(figsize=(_WIDTH_INCH, max(2.4, height_inch)), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
+    """A figure with one pair of axes."""
+    figure, (axes,) = panels([height_inch])
     return figure, axes
 
 
+def panels(heights_inch: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure with axes below each other, each of its own height."""
+    figure = Chart(figsize=(_WIDTH_INCH, max(2.4, sum(heights_inch))), layout="constrained")
+    grid = figure.subplots(
+        len(heights_inch), squeeze=False, gridspec_kw={"height_ratios": heights_inch}
+    )
+    for axes in grid[:, 0]:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=9)
+    return figure, list(grid[:, 0])
+
+
 def say_nothing(axes: Axes) -> None:
+    """Say that there is no take."""
     axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", color="0.35")
 
 
 def look(number: int) -> dict[str, Any]:
+    """Marker and colour of the group of this number, told apart in grey as well."""
     return {
         "marker": MARKERS[number % len(MARKERS)],
         "color": COLOURS[number % len(COLOURS)],
@@ -300,6 +312,7 @@ def _mark(number: int, name: str, *, hollow: bool = False) -> Line2D:
 
 
 def legend(figure: Figure, key: Sequence[Artist]) -> None:
+    """A legend above the axes, never over the data."""
     figure.legend(
         handles=key, loc="outside upper left", ncols=min(4, len(key)), frameon=False, fontsize=9
     )
@@ -392,5 +405,5 @@ def _cross(axes: Axes, cost: Interval, error: Interval, number: int) -> None:
     low = max(error.low, _ERROR_FLOOR_PCT)
     axes.plot([cost.low, cost.high], [error.mean, error.mean], color="black", linewidth=1.2)
     axes.plot([cost.mean, cost.mean], [low, error.high], color="black", linewidth=1.2)
-    look = look(number) | {"markersize": 9}
-    axes.plot(cost.mean, error.mean, ls="", markeredgecolor="black", **look)
+    style = look(number) | {"markersize": 9}
+    axes.plot(cost.mean, error.mean, ls="", markeredgecolor="black", **style)
