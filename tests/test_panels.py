@@ -241,6 +241,7 @@ def test_an_edit_is_judged_spliced_and_found_again(store: Path) -> None:
     assert loaded["duration_s"] == 14
     wish = {"kind": "inpaint", "start_s": 5.0, "end_s": 9.0, "tags": "house", "engine": "sketch"}
     wish["options"] = {"seam_level_db": 6.0}
+    assert asked(panel, "quote", **wish) == "at most 0.0000 USD (embedded engine, no charge)"
     judged = asked(panel, "edit", **wish)
     assert [seam["edge_s"] for seam in judged["seams"]] == [5.0, 9.0]
     assert judged["seams"][0]["verdict"] == "clear"

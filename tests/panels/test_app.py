@@ -72,6 +72,7 @@ def test_a_sweep_by_clicking(voila: Start, visit: Visit, tmp_path: Path) -> None
     expect(sweep.locator(".wb-count")).to_have_attribute("data-takes", "120")
     sweep.get_by_label("Tempo (BPM)").fill("5000")
     expect(sweep.locator(".wb-news")).to_contain_text("less than or equal to 300")
+    expect(sweep.locator(".wb-fault")).to_contain_text("300")
     expect(sweep.get_by_role("button", name="Run", exact=True)).to_be_disabled()
     sweep.get_by_label("Tempo (BPM)").fill("")
     sweep.get_by_text("The same in Python").click()
@@ -117,6 +118,15 @@ def test_takes_are_sorted_filtered_heard(voila: Start, visit: Visit, made: Path)
     advancing(takes)
     shot(page, "takes-light")
     takes.get_by_role("button", name=re.compile("Stop take")).click()
+
+
+def test_a_run_elsewhere_is_followed(voila: Start, visit: Visit, tmp_path: Path) -> None:
+    sweep = Sweep(Request(tags="house", duration_s=6), seed=range(3))
+    with Study("elsewhere", sweep, [engine("sketch")], store=tmp_path) as study:
+        takes = panel(visit.page, voila(tmp_path), "Takes")
+        expect(takes.get_by_text("missing", exact=True)).to_have_count(4)  # three rows, one choice
+        study.run(watch=lambda progress: None)
+        expect(takes.locator("td").get_by_text("done", exact=True)).to_have_count(3, timeout=10_000)
 
 
 def test_ten_pairs_are_rated(voila: Start, visit: Visit, made: Path) -> None:
@@ -183,6 +193,7 @@ def test_a_window_is_dragged_made_anew_and_judged(voila: Start, visit: Visit, ma
     end = float(seam.get_by_label("to (s)", exact=True).input_value())
     assert 4.5 < start < 6.7
     assert 7.3 < end < 9.5
+    expect(seam.get_by_text("inpaint: at most 0.0000 USD")).to_be_visible()
     seam.get_by_role("button", name="Inpaint the window").click()
     expect(seam.locator("[data-verdict]")).to_have_count(2, timeout=60_000)
     expect(seam.locator("[data-kept]")).to_have_attribute("data-kept", "identical")

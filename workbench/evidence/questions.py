@@ -11,10 +11,13 @@ import pandas as pd
 
 from workbench import statistics
 from workbench.errors import AudioError, RequestError
+from workbench.evidence import figures
 from workbench.sweep import Sweep
 from workbench.take import State, Take
 
 if TYPE_CHECKING:
+    from workbench.evidence.drawings import Plot
+    from workbench.report import Drawn
     from workbench.study import Study
 
 _TEMPO_OFF = "tempo_off_pct"
@@ -45,11 +48,16 @@ class Answer:
 
     sentences: tuple[str, ...]
     table: pd.DataFrame
+    plots: tuple[Plot, ...] = ()
 
     @property
     def text(self) -> str:
         """All sentences in one."""
         return " ".join(self.sentences)
+
+    def draw(self) -> tuple[Drawn, ...]:
+        """The figures behind the answer."""
+        return tuple(plot.draw() for plot in self.plots)
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ def _compared(
     pair: Sequence[str],
 ) -> Answer:
     """Every two levels in each group; what would settle those that are open."""
-    sentences, rows = [], []
+    sentences, rows, shown = [], [], []
     for where, takes in groups:
         if takes[by].nunique() < 2:
             sentences.append(f"{where}there is only one {by}: nothing to compare.")
@@ -81,6 +89,8 @@ def _compared(
                 cost = takes["charged_usd"].mean()
                 settling = statistics.takes_to_settle(found, 0.0 if np.isnan(cost) else cost)
                 sentences.append(settling.sentence)
+            label = f"{where}{found.level} less {found.baseline}"
+            shown.append((label, found, found.verdict in ("higher", "lower")))
             rows.append(
                 {
                     "where": where.rstrip(": "),
@@ -96,7 +106,8 @@ def _compared(
                     "verdict": found.verdict,
                 }
             )
-    return Answer(tuple(sentences), pd.DataFrame(rows))
+    plot = figures.differences(f"Differences by {by.replace('_', ' ')}", shown)
+    return Answer(tuple(sentences), pd.DataFrame(rows), (plot,))
 
 
 def _tempo_carrier(evidence: Evidence) -> Answer:
@@ -115,7 +126,7 @@ def _engine_comparison(evidence: Evidence) -> Answer:
         f"{name} {wall[name]:.1f} s a take, {loud[name]:.1f} LUFS" for name in wall.index
     )
     said = (*(point.sentence for point in points), *compared.sentences, f"Median: {seconds}.")
-    return Answer(said, compared.table)
+    return Answer(said, compared.table, (figures.frontier(points), *compared.plots))
 
 
 def _tag_effects(evidence: Evidence) -> Answer:
@@ -157,7 +168,12 @@ def _tag_effects(evidence: Evidence) -> Answer:
         for row in moved
     ] or ["No tag moves any of these measurements beyond chance; more seeds may show smaller ones."]
     head = f"{len(moved)} of {len(rows)} comparisons hold together at a 5 % false-alarm rate."
-    return Answer((head, *sentences), pd.DataFrame(rows))
+    shown = [
+        (figures.tag_change(str(each.level), baseline), each, bool(p < 0.05))
+        for each, p in zip(found, together, strict=True)
+    ]
+    plot = figures.differences(f"Against “{baseline}”", shown)
+    return Answer((head, *sentences), pd.DataFrame(rows), (plot,))
 
 
 def _seed_luck(evidence: Evidence) -> Answer:
@@ -177,7 +193,8 @@ def _seed_luck(evidence: Evidence) -> Answer:
         for each in found
         for share in each.shares
     ]
-    return Answer(tuple(each.sentence for each in found), pd.DataFrame(rows))
+    said = tuple(each.sentence for each in found)
+    return Answer(said, pd.DataFrame(rows), (figures.variance_shares(found),))
 
 
 def _background_library(evidence: Evidence) -> Answer:
@@ -202,7 +219,8 @@ def _background_library(evidence: Evidence) -> Answer:
         f"{each:.6f} USD, all tries counted."
     )
     columns = ["style", "asked_duration_s", "seed", "engine", "loudness_lufs", "tempo_bpm"]
-    return Answer((sentence,), best[[*columns, "take_id", "audio"]])
+    plot = figures.library(done, kept.index, best.index, target)
+    return Answer((sentence,), best[[*columns, "take_id", "audio"]], (plot,))
 
 
 def _multilingual(evidence: Evidence) -> Answer:
@@ -213,7 +231,7 @@ def _multilingual(evidence: Evidence) -> Answer:
 def _section_repair(evidence: Evidence) -> Answer:
     done = evidence.done
     by = next((name for name in done.columns if name.startswith("axis_options.")), "engine")
-    rows, sentences = [], []
+    rows, sentences, shown = [], [], []
     for level, takes in done.groupby(by):
         edges = pd.concat([takes["seam_verdict_start"], takes["seam_verdict_end"]]).dropna()
         clear = int((edges == "clear").sum())
@@ -225,12 +243,14 @@ def _section_repair(evidence: Evidence) -> Answer:
             f"be by chance); outside of the span: {kept_said}."
         )
         rows.append({name: level, "edges": len(edges), "clear": clear, "kept": kept_said})
-    return Answer(tuple(sentences), pd.DataFrame(rows))
+        shown.append((f"{name} {level}", clear, len(edges)))
+    return Answer(tuple(sentences), pd.DataFrame(rows), (figures.edges(shown),))
 
 
 def _hook_to_full(evidence: Evidence) -> Answer:
     repaired = _section_repair(evidence)
     drift = pd.to_numeric(evidence.done["tempo_drift_pct_per_min"]).dropna()
+    plot = figures.drift(drift, evidence.done)
     if drift.empty:
         said = "The tempo's drift is unknown: no take has a steady enough pulse."
     else:
@@ -238,7 +258,7 @@ def _hook_to_full(evidence: Evidence) -> Answer:
             f"From the intro to the outro the tempo drifts by {drift.median():+.2f} % a minute "
             f"(median of {len(drift)}; {drift.min():+.2f} to {drift.max():+.2f})."
         )
-    return Answer((*repaired.sentences, said), repaired.table)
+    return Answer((*repaired.sentences, said), repaired.table, (*repaired.plots, plot))
 
 
 def _loop_bed(evidence: Evidence) -> Answer:
@@ -267,7 +287,7 @@ def _loop_bed(evidence: Evidence) -> Answer:
     )
     lost = table.loc[table["verdict"] == "", "reason"]
     gaps = [f"{len(lost)} takes could not be read: {why}" for why in lost[:1]]
-    return Answer((sentence, *gaps), table)
+    return Answer((sentence, *gaps), table, (figures.loops(heard),))
 
 
 def _draft_then_polish(evidence: Evidence) -> Answer:
@@ -286,7 +306,8 @@ def _draft_then_polish(evidence: Evidence) -> Answer:
     share = done.loc[done["asked_duration_s"] == lengths[0], "charged_usd"].sum()
     whole = done["charged_usd"].sum()
     cost = f" Drafts were {share / whole:.0%} of the cost." if whole else ""
-    return Answer((f"By {quality}: {found.sentence}{cost}",), both)
+    plot = figures.ranking(quality, both, found)
+    return Answer((f"By {quality}: {found.sentence}{cost}",), both, (plot,))
 
 
 def _reproducibility(evidence: Evidence) -> Answer:
@@ -315,7 +336,7 @@ def _reproducibility(evidence: Evidence) -> Answer:
         + f" (of {len(part)} takes rendered again)."
         for name, part in table.groupby("engine")
     ]
-    return Answer(tuple(sentences), table)
+    return Answer(tuple(sentences), table, (figures.likenesses(table),))
 
 
 def _first_round(study: Study) -> Sweep:

@@ -117,7 +117,7 @@ class Run:
             sentences=answer.sentences,
             limits=self.question.limits,
             table=answer.table,
-            figures=tuple(plot.draw() for plot in answer.plots),
+            figures=answer.draw(),
             again=self.again,
         )
         said = {"question": self.question.text, "answer": list(answer.sentences)}

@@ -18,11 +18,12 @@ from workbench.measure import STANDARD
 from workbench.report import markdown, page
 from workbench.report.finding import Drawn, Finding
 from workbench.report.numbers import answer
+from workbench.report.page import ruler
 from workbench.statistics.observed import unit_of
 from workbench.store import Store
 from workbench.tables import COLUMNS, table
 
-__all__ = ["Drawn", "Finding", "answer", "write_report"]
+__all__ = ["Drawn", "Finding", "answer", "ruler", "write_report"]
 
 
 def write_report(
@@ -99,7 +100,7 @@ def _dictionary(takes: pd.DataFrame) -> pd.DataFrame:
 
     rows = [
         {"column": name, "type": str(kind), "unit": unit_of(name), "meaning": said(name)}
-        for name, kind in _typed(takes).dtypes.items()
+        for name, kind in zip(takes.columns, _typed(takes).dtypes, strict=True)
     ]
     return pd.DataFrame(rows)
 

@@ -67,6 +67,20 @@ _VARYING: Mapping[str, str] = {
 }
 
 
+def ruler(quantity: str) -> tuple[str, str]:
+    """The quantity that a ruler reads, and its known error; "" where none is on record.
+
+    Examples
+    --------
+    >>> ruler("loudness_range_lu")
+    ('loudness_range_lu', 'within 0.01 LU of the generated test signals')
+    >>> ruler("tempo_off_pct")[0], ruler("width_db")
+    ('tempo_bpm', ('width_db', ''))
+    """
+    name = "tempo_bpm" if quantity.startswith("tempo_") else quantity
+    return name, RULERS[name][1] if name in RULERS else ""
+
+
 def environment(*, autoescape: bool) -> jinja2.Environment:
     """Where templates are read, with the filters that both forms of a report use."""
     made = jinja2.Environment(

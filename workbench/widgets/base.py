@@ -20,6 +20,8 @@ from typing import Any
 
 import anywidget
 
+from workbench.engines import engine
+from workbench.engines.base import Engine
 from workbench.errors import WorkbenchError
 from workbench.store import Store
 
@@ -57,6 +59,7 @@ class Panel(anywidget.AnyWidget):
         super().__init__()
         self.folder = Path(store)
         self.store = Store(store)
+        self._engines: dict[str, Engine] = {}
         self._pool = ThreadPoolExecutor(_THREADS, f"panel-{self.script}")
         self.on_msg(self._hear)
         self.add_class("wb-panel")
@@ -72,6 +75,12 @@ class Panel(anywidget.AnyWidget):
         """The studies of the store, newest first; single edits come after all sweeps."""
         newest_first = self.store.study_names()[::-1]
         return sorted(newest_first, key=lambda name: name.startswith(EDIT))
+
+    def engine(self, name: str) -> Engine:
+        """An engine by name, made once: it keeps its weights, connections and prices."""
+        if name not in self._engines:
+            self._engines[name] = engine(name)
+        return self._engines[name]
 
     def answer(self, question: str, data: Mapping[str, Any]) -> Reply:
         """What the browser would be told.

@@ -29,6 +29,21 @@ function field(label, control, hint = "") {
   );
 }
 
+/** Show a refusal under the control it is about, where the sentence names one; else say so. */
+function blame(controls, error) {
+  for (const [name, control] of Object.entries(controls)) {
+    const hit = error && new RegExp(`^(${name})\\b`).test(error.message);
+    control.toggleAttribute("aria-invalid", Boolean(hit));
+    let note = control.parentNode.querySelector(".wb-fault");
+    if (!hit) {
+      note?.remove();
+      continue;
+    }
+    note = note || control.parentNode.appendChild(h("div", { className: "wb-fault" }));
+    note.textContent = error.message;
+  }
+}
+
 function select(options, value, onchange) {
   const control = h("select", { onchange });
   for (const [key, words] of options) control.append(h("option", { value: key }, words));

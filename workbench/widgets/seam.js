@@ -55,6 +55,8 @@ export default {
     const hear = h("span", { className: "wb-row" });
     const loops = h("span", { className: "wb-row" });
     const verdict = h("div", { className: "wb-verdict" });
+    const price = h("span", { className: "wb-hint", role: "status" });
+    const stop = h("button", { type: "button", onclick: () => ask("stop"), disabled: true }, "Stop");
 
     page.body.append(
       h("div", { className: "wb-grid" }, field("File", path), h("div", {}, h("div", { className: "wb-hint" }, "or"), open), field("Take", takes)),
@@ -73,7 +75,7 @@ export default {
         field("Outpaint: add before (s)", before),
         field("add after (s)", after),
       ),
-      h("div", { className: "wb-row" }, inpaint, outpaint, splice),
+      h("div", { className: "wb-row" }, inpaint, outpaint, stop, splice, price),
       verdict,
     );
 
@@ -88,6 +90,7 @@ export default {
       start.value = view.start_s.toFixed(2);
       end.value = view.end_s.toFixed(2);
       draw_over();
+      show_price();
     }
 
     function typed() {
@@ -227,28 +230,47 @@ export default {
       );
     }
 
+    function wish(kind) {
+      const [start_s, end_s] =
+        kind === "inpaint" ? [view.start_s, view.end_s] : [Number(before.value), Number(after.value)];
+      return { kind, start_s, end_s, tags: tags.value, engine: engine.value, seed: Number(seed.value) };
+    }
+
+    const show_price = later(async () => {
+      if (!song.duration_s || song.busy) return;
+      const told = await Promise.all(
+        ["inpaint", "outpaint"].map(async (kind) => {
+          try {
+            return `${kind}: ${(await ask("quote", wish(kind))).data}`;
+          } catch (error) {
+            return `${kind}: ${error.message}`;
+          }
+        }),
+      );
+      price.textContent = told.join(" · ");
+    }, 200);
+    for (const control of [start, end, tags, engine, seed, before, after]) control.addEventListener("input", show_price);
+
     async function edit(kind) {
       if (song.busy) return;
       song.busy = true;
       inpaint.disabled = outpaint.disabled = true;
+      stop.disabled = false;
       page.say("Making it …");
-      const [start_s, end_s] =
-        kind === "inpaint" ? [view.start_s, view.end_s] : [Number(before.value), Number(after.value)];
+      const watch = setInterval(async () => {
+        const { data } = await ask("progress");
+        if (song.busy) page.say(`Making it: ${(100 * data).toFixed(0)} % …`);
+      }, 500);
       try {
-        const { data, buffers } = await ask("edit", {
-          kind,
-          start_s,
-          end_s,
-          tags: tags.value,
-          engine: engine.value,
-          seed: Number(seed.value),
-        });
+        const { data, buffers } = await ask("edit", wish(kind));
         show_judged(data, buffers);
         page.say(`Made: take ${data.take}.`);
       } catch (error) {
         page.fail(error);
       }
+      clearInterval(watch);
       song.busy = false;
+      stop.disabled = true;
       inpaint.disabled = outpaint.disabled = false;
     }
 

@@ -13,7 +13,7 @@ from workbench.analysis.seams import Seam, measure_seam
 from workbench.analysis.tempo import estimate_tempo
 from workbench.analysis.untouched import audit_untouched, splice_back
 from workbench.clip import Clip
-from workbench.engines import ENGINES, engine
+from workbench.engines import ENGINES
 from workbench.errors import AudioError, EngineError, RequestError
 from workbench.measure import Edit, Subject
 from workbench.progress import Progress
@@ -78,6 +78,7 @@ class SeamPanel(Panel):
         self._source: Clip | None = None
         self._edited: _Edited | None = None
         self._progress = Progress(total=0)
+        self._study: Study | None = None
 
     def answer_open(self) -> dict[str, Any]:
         """Which takes could be edited, which engines there are, and the file to start with."""
@@ -115,38 +116,44 @@ class SeamPanel(Panel):
             _pictures(clip),
         )
 
-    def answer_edit(
+    def answer_quote(self, **wish: Any) -> str:
+        """What an edit would cost at most, in words."""
+        found = self.engine(wish.pop("engine")).quote(self._wish(**wish))
+        credits = f" and {found.credits} credits" if found.credits else ""
+        return f"at most {found.amount_usd:.4f} USD{credits} ({found.basis})"
+
+    def answer_edit(self, **wish: Any) -> Reply:
+        """Have the window made anew, or music added before and after; then judge it."""
+        name = wish.pop("engine")
+        take = self._made(self._wish(**wish), name)
+        clip = self.store.clip(take)
+        self._edited = _Edited(take, Subject(clip, take.request).edit, clip)
+        return self._judged(clip)
+
+    def _wish(
         self,
         kind: Literal["inpaint", "outpaint"],
         start_s: float,
         end_s: float,
         tags: str,
-        engine: str,
         seed: int = 0,
         options: dict[str, Any] | None = None,
-    ) -> Reply:
-        """Have the window made anew, or music added before and after; then judge it.
-
-        For an outpaint `start_s` and `end_s` are the seconds added before and after.
-        """
-        if self._path is None or self._source is None:
+    ) -> AnyRequest:
+        """The edit as a request; for an outpaint the seconds are those added at either end."""
+        if self._path is None:
             raise RequestError("choose a source first.")
         common = {"source": Source.of(self._path), "tags": tags, "seed": seed}
         common |= {"options": options} if options else {}
-        wish: AnyRequest = (
-            Inpaint(span=Span(start_s=start_s, end_s=end_s), **common)
-            if kind == "inpaint"
-            else Outpaint(before_s=start_s, after_s=end_s, **common)
-        )
-        take = self._made(wish, engine)
-        clip = self.store.clip(take)
-        self._edited = _Edited(take, Subject(clip, take.request).edit, clip)
-        return self._judged(clip)
+        if kind == "inpaint":
+            return Inpaint(span=Span(start_s=start_s, end_s=end_s), **common)
+        return Outpaint(before_s=start_s, after_s=end_s, **common)
 
     def _made(self, wish: AnyRequest, name: str) -> Take:
         """The take of an edit: found if it was made before, recorded like any other."""
         study_name = f"{EDIT}{wish.digest[:12]} by {name}"
-        with Study(study_name, Sweep(wish), [engine(name)], store=self.folder) as study:
+        self._progress = Progress(total=0)
+        with Study(study_name, Sweep(wish), [self.engine(name)], store=self.folder) as study:
+            self._study = study
             study.run(retry=True, watch=self._watch)
             (take,) = study.takes()
         if take.state is not State.DONE:
@@ -156,6 +163,11 @@ class SeamPanel(Panel):
     def answer_progress(self) -> float:
         """How far an edit is, 0..1."""
         return self._progress.share
+
+    def answer_stop(self) -> None:
+        """Give up the edit that is being made."""
+        if self._study:
+            self._study.cancel()
 
     def _watch(self, progress: Progress) -> None:
         self._progress = replace(progress)

@@ -201,14 +201,26 @@ export default {
         if (mine !== asked) return;
         valid = true;
         page.say("");
+        blame(blamed, null);
         show_quote(data);
       } catch (error) {
         if (mine !== asked) return;
         valid = false;
         page.fail(error);
+        blame(blamed, error);
       }
       show_buttons();
     }, 80);
+    // What the beginning of a refusal is about.
+    const blamed = {
+      "tempi_bpm|tempo_bpm": tempi,
+      "durations_s|duration_s|the axis duration_s": durations,
+      "seeds|first_seed": seeds,
+      "keys|key|.* is no key": keys,
+      "languages|language": languages,
+      ".* is no amount of dollars": budget,
+      "a study needs a name": name,
+    };
 
     function show_quote(data) {
       const total = data.quotes.reduce((sum, row) => sum + Number(row.quoted_usd), 0);

@@ -11,8 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from workbench.doctor import engine_findings
-from workbench.engines import engine
-from workbench.engines.base import Engine
 from workbench.errors import RequestError, WorkbenchError
 from workbench.progress import Progress
 from workbench.study import Study
@@ -54,7 +52,6 @@ class SweepPanel(Panel):
     def __init__(self, store: str | os.PathLike[str] = "runs/studio") -> None:
         super().__init__(store)
         self.study: Study | None = None
-        self._engines: dict[str, Engine] = {}
         self._progress = Progress(total=0)
         self._run: threading.Thread | None = None
         self._phase = "idle"
@@ -86,7 +83,7 @@ class SweepPanel(Panel):
         sweep = wish.sweep()
         if not wish.engines:
             raise RequestError("choose at least one engine.")
-        rows = quotes(sweep, [self._engine(name) for name in wish.engines], self.store)
+        rows = quotes(sweep, [self.engine(name) for name in wish.engines], self.store)
         cells = [cell.request for cell, _ in zip(sweep, range(_PREVIEW), strict=False)]
         return {
             "takes": len(sweep) * len(wish.engines),
@@ -112,7 +109,7 @@ class SweepPanel(Panel):
         made = Study(
             wish.name,
             wish.sweep(),
-            [self._engine(name) for name in wish.engines],
+            [self.engine(name) for name in wish.engines],
             store=self.folder,
             budget_usd=wish.budget_usd or None,
         )
@@ -180,12 +177,6 @@ class SweepPanel(Panel):
 
     def _watch(self, progress: Progress) -> None:
         self._progress = replace(progress)
-
-    def _engine(self, name: str) -> Engine:
-        """Made once: an engine keeps its weights, connections and pace."""
-        if name not in self._engines:
-            self._engines[name] = engine(name)
-        return self._engines[name]
 
     def _form(self) -> Form:
         path = self.folder / FORM
