@@ -81,7 +81,7 @@ def write_report(
 
 def _typed(takes: pd.DataFrame) -> pd.DataFrame:
     """Numbers as numbers, all else as text: Parquet holds one type per column."""
-    text = takes.select_dtypes("object").columns
+    text = [name for name in takes if not pd.api.types.is_numeric_dtype(takes[name])]
     return takes.astype(dict.fromkeys(text, "string"))
 
 
