@@ -121,7 +121,7 @@ def _need(module: str) -> None:
 
 
 def _run(module: str, settings: list[str], environment: dict[str, str]) -> int:
-    """Run a server with our configuration before, and not in place of, the user's own."""
+    """Run a server with our settings and kernel before, and not in place of, the user's own."""
     ours = str(resources.files("workbench.desk"))
     paths = {
         name: os.pathsep.join(filter(None, (ours, os.environ.get(name))))

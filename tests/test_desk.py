@@ -1,0 +1,48 @@
+"""What `workbench lab` and `workbench app` do before a browser is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from workbench.cli import main
+from workbench.desk import _run, notebooks_folder
+
+
+def test_cells_run_on_our_python_whatever_kernel_the_user_has(tmp_path: Path) -> None:
+    """A user's own python3 kernel, which fails at once, is not the one that is started."""
+    kernel = tmp_path / "data" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    strange = [sys.executable, "-c", "raise SystemExit(1)", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": strange, "display_name": "strange", "language": "x"}))
+    book = new_notebook(
+        cells=[new_code_cell("import sys; print(sys.executable)")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(book, tmp_path / "asks.ipynb")
+    settings = ["--to", "notebook", "--execute", "--output", "told", str(tmp_path / "asks.ipynb")]
+    user = {"JUPYTER_DATA_DIR": str(tmp_path / "data"), "JUPYTER_PREFER_ENV_PATH": "0"}
+    assert _run("nbconvert", settings, user) == 0
+    told = nbformat.read(tmp_path / "told.ipynb", as_version=4)
+    assert Path(told.cells[0].outputs[0].text.strip()) == Path(sys.executable)
+
+
+def test_the_nearest_notebooks_are_found(tmp_path: Path) -> None:
+    below = tmp_path / "notebooks" / "mine" / "deep"
+    below.mkdir(parents=True)
+    assert notebooks_folder(below) == tmp_path / "notebooks"
+
+
+def test_no_notebooks_is_said_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab"]) == 65
+    assert "there is no notebooks folder here or above" in capsys.readouterr().err
+    assert main(["lab", "nowhere"]) == 65
+    assert "there is no folder nowhere" in capsys.readouterr().err
