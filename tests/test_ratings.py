@@ -154,6 +154,10 @@ def test_votes_are_kept_and_join_the_table(tmp_path: Path) -> None:
             )
         with pytest.raises(RequestError, match="two different takes"):
             keep_rating(study.store, vote(first, first, first))
+        for kind, asked in (("abx", None), ("abx", first + second), ("pair", first)):
+            said = {**vote(first, second, first).to_json(), "kind": kind, "asked": asked}
+            with pytest.raises(RequestError, match="which of its two takes X was"):
+                keep_rating(study.store, Rating(**said))
         with pytest.raises(StoreError):
             keep_rating(study.store, vote(first, second, first))
         assert keep_ranking(study.store, "heard") == 2

@@ -93,13 +93,16 @@ def keep_rating(store: Store, rating: Rating) -> None:
     Raises
     ------
     RequestError
-        If it names one take twice, or chooses a take that was not heard.
+        If it names one take twice, or chooses a take that was not heard; or if an ABX vote does
+        not say which of the two X was, or a vote on a pair does.
     StoreError
         If there is no such study.
     """
     heard = (rating.first, rating.second)
     if rating.first == rating.second or rating.chosen not in (None, *heard):
         raise RequestError("a vote is on two different takes, and for one of them or for neither.")
+    if rating.asked not in (heard if rating.kind == "abx" else (None,)):
+        raise RequestError("an ABX vote says which of its two takes X was; other votes have no X.")
     kept = {**rating.to_json(), "at": now()}
     store.ratings.add(store.study_id(rating.study), rating.listener, kept)
 
