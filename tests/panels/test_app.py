@@ -226,6 +226,8 @@ def test_every_panel_can_be_used_by_everyone(
     page = visit.page
     faults = []
     panel(page, voila(made, dark=dark), "Sweep")
+    assert page.title() == "workbench"
+    assert page.evaluate("document.documentElement.lang") == "en"
     for width in (1280, 1920):
         page.set_viewport_size({"width": width, "height": 1000})
         for tab in TABS:
