@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.test_ground import ROOT
 from workbench.errors import ExperimentError, RequestError
 from workbench.experiment import (
     Experiment,
@@ -19,6 +23,7 @@ from workbench.experiment import (
     read_experiment,
     run_experiment,
 )
+from workbench.provenance import _checkout, provenance
 
 Make = Callable[..., Experiment]
 HOSTILE = '\'; raise SystemExit #\n""" $(id) `id` {x} %s \\N{BULLET} </script> ‮ 日本'
@@ -135,13 +140,25 @@ def test_provenance_says_what_it_takes_to_run_it_again(make: Make, tmp_path: Pat
         "workbench experiment run trial -p number=3 -p 'text=\"it'\"'\"'s\"'"
     )
     assert record["question"] == "does it run?"
-    assert {"commit", "workbench", "python", "machine", "packages", "notebook"} <= set(record)
+    assert set(provenance()) | {"notebook", "started_at", "ended_at"} <= set(record)
+    lock = hashlib.sha256((ROOT / "requirements" / "all.txt").read_bytes()).hexdigest()
+    assert record["lock"] == f"sha256 {lock} of requirements/all.txt"
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", record["commit"])
     assert "failed" not in record
     experiment.notebook.write_text(experiment.notebook.read_text().replace("as is", "changed"))
     second = run_experiment(experiment, {}, tmp_path / "runs")
     later = json.loads((second / "provenance.json").read_text(encoding="utf-8"))
     assert later["notebook"] != record["notebook"]
     assert later["packages"] == record["packages"]
+
+
+def test_without_a_checkout_there_is_no_commit_and_no_lock(tmp_path: Path) -> None:
+    """An installed package must not be given the commit of a folder that it happens to lie in."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    assert _checkout(installed) == {}
+    assert set(_checkout(tmp_path)) == {"commit"}
 
 
 def test_two_runs_at_once_have_folders_of_their_own(make: Make, tmp_path: Path) -> None:
@@ -160,6 +177,30 @@ def test_two_runs_at_once_have_folders_of_their_own(make: Make, tmp_path: Path) 
     assert [process.wait(180) for process in running] == [0, 0]
     left = list((tmp_path / "runs").iterdir())
     assert sorted(say(folder)["number"] for folder in left) == [5, 6]
+
+
+FOLDERS = sorted(path for path in (ROOT / "experiments").iterdir() if path.is_dir())
+
+
+def asked_in(folder: Path) -> str:
+    """The question of a folder, where it is decided: parameters, a script, or a study."""
+    if (folder / "params.yml").is_file():
+        return read_experiment(folder.parent, folder.name).question
+    for script in sorted(folder.glob("*.py")):
+        return (ast.get_docstring(ast.parse(script.read_text("utf-8"))) or "").splitlines()[0]
+    return (folder / "study.yml").read_text("utf-8").splitlines()[0].removeprefix("# ")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_each_folder_says_its_question_and_its_command(folder: Path) -> None:
+    title, _, rest = (folder / "README.md").read_text("utf-8").partition("\n")
+    assert title == f"# {asked_in(folder)}"
+    named = [word for word in rest.split() if word.startswith("experiments/")]
+    if (folder / "params.yml").is_file():
+        assert f"workbench experiment run {folder.name}\n" in rest
+    else:
+        assert named
+        assert all((ROOT / word).exists() for word in named)
 
 
 def test_experiments_are_found_from_below_and_read_by_name(tmp_path: Path) -> None:
