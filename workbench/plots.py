@@ -36,6 +36,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 TOLERANCE_PCT = 2.0
 NOTHING = "no take to show yet"
 _WIDTH_INCH = 7.5
+# As many letters fit beside each other above the axes, each mark counted as six.
+_LEGEND_LETTERS = 112
 # The error axis is even up to here and counts in factors beyond, so that the error of a ruler
 # (hundredths) and that of a wayward engine (tens) can both be read, and reports be compared.
 _EVEN_PCT = 0.2
@@ -313,9 +315,9 @@ def _mark(number: int, name: str, *, hollow: bool = False) -> Line2D:
 
 def legend(figure: Figure, key: Sequence[Artist]) -> None:
     """A legend above the axes, never over the data."""
-    figure.legend(
-        handles=key, loc="outside upper left", ncols=min(4, len(key)), frameon=False, fontsize=9
-    )
+    longest = max(len(str(each.get_label())) for each in key)
+    columns = max(1, min(4, len(key), _LEGEND_LETTERS // (longest + 6)))
+    figure.legend(handles=key, loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
 
 
 def _error_key(engines: Sequence[str], *, hollow: bool) -> list[Artist]:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -26,7 +27,7 @@ from matplotlib.ticker import MaxNLocator
 from workbench import plots
 from workbench.report import Drawn
 from workbench.statistics import Point
-from workbench.statistics.observed import difference_unit, unit_of
+from workbench.statistics.observed import difference_unit, unit_of, words_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -116,11 +117,12 @@ class Frontier:
         line: dict[str, Any] = {"color": "0.6", "lw": 1, "ls": "--"}
         axes.plot([p.cost for p in best], [p.value for p in best], zorder=0, **line)
         cost_name, value_name = shown[0].names
+        if cost_name.endswith("_usd"):
+            plots.cost_axis(axes, pd.Series([p.cost for p in shown]))
         axes.set_xlabel(f"{axis_text(cost_name)}, per take")
         axes.set_ylabel(axis_text(value_name))
-        axes.margins(0.08)
         key = [
-            Line2D([], [], ls="", label=plots.plain(f"{p.level} (n = {p.n})"), **_point_look(p, n))
+            Line2D([], [], ls="", label=plots.plain(with_count(p.level, p.n)), **_point_look(p, n))
             for n, p in enumerate(shown)
         ]
         plots.legend(figure, [*key, Line2D([], [], label="frontier, by the means", **line)])
@@ -143,7 +145,7 @@ class Ranking:
         key = [Line2D([], [], color="0.6", ls="--", lw=1, label="the same place in both")]
         for number, (name, pairs) in enumerate(self.places.items()):
             drafts, finals = zip(*pairs, strict=True)
-            label = plots.plain(f"{name} (n = {len(pairs)})", _LETTERS)
+            label = plots.plain(with_count(name, len(pairs)), _LETTERS)
             axes.plot(drafts, finals, ls="", **plots.look(number))
             key.append(Line2D([], [], ls="", label=label, **plots.look(number)))
         axes.set_xlabel("place among the drafts (1 = highest)")
@@ -182,7 +184,7 @@ class Strip:
         if self.reference is not None:
             axes.axvline(self.reference[0], color="0.5", lw=0.9, ls="--", zorder=0)
             key.append(Line2D([], [], color="0.5", lw=0.9, ls="--", label=self.reference[1]))
-        _name_rows(axes, [f"{name} (n = {len(takes)})" for name, takes in self.groups.items()])
+        _name_rows(axes, [with_count(n, len(takes)) for n, takes in self.groups.items()])
         axes.set_xlabel(self.axis)
         if kinds:
             plots.legend(figure, key)
@@ -230,11 +232,20 @@ def axis_text(name: str, *, is_difference: bool = False) -> str:
     >>> axis_text("loudness_lufs"), axis_text("loudness_lufs", is_difference=True)
     ('loudness [LUFS]', 'difference in loudness [LU]')
     """
-    unit = unit_of(name)
-    shown = difference_unit(name) if is_difference else unit
-    words = " ".join(name.split("_")[: -1 if unit else None])
-    head = f"difference in {words}" if is_difference else words
-    return f"{head} [{shown}]" if shown else head
+    unit = difference_unit(name) if is_difference else unit_of(name)
+    head = f"difference in {words_of(name)}" if is_difference else words_of(name)
+    return f"{head} [{unit}]" if unit else head
+
+
+def with_count(name: object, n: int) -> str:
+    """A name and how many stand behind it, which no line break parts.
+
+    Examples
+    --------
+    >>> with_count("house", 3)
+    'house (n\xa0=\xa03)'
+    """
+    return f"{name} (n\u00a0=\u00a0{n})"
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:

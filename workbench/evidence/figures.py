@@ -22,9 +22,11 @@ from workbench.evidence.drawings import (
     Ranking,
     Strip,
     axis_text,
+    with_count,
 )
 from workbench.report import ruler
 from workbench.statistics import Agreement, Components, Difference, Point
+from workbench.statistics.observed import words_of
 
 
 def differences(title: str, rows: Sequence[tuple[str, Difference, bool]]) -> Intervals:
@@ -40,7 +42,7 @@ def differences(title: str, rows: Sequence[tuple[str, Difference, bool]]) -> Int
     for value, group in groupby(rows, key=lambda row: row[1].value):
         own = list(group)
         estimates = tuple(
-            Estimate(f"{label} (n = {d.n})", d.estimate, d.low, d.high, is_sure)
+            Estimate(with_count(label, d.n), d.estimate, d.low, d.high, is_sure)
             for label, d, is_sure in own
             if d.n
         )
@@ -53,16 +55,20 @@ def differences(title: str, rows: Sequence[tuple[str, Difference, bool]]) -> Int
         "counts pairs. Claims are held together by Holm's correction at 5 % false alarms. "
         f"{_known(*values)}"
     )
-    return Intervals(title, caption.strip(), tuple(found), "claimed", "not told apart from chance")
+    return Intervals(
+        title, caption.strip(), tuple(found), "a difference is claimed", "none is claimed"
+    )
 
 
 def variance_shares(found: Sequence[Components]) -> Intervals:
     """How the variance of each measurement splits."""
     shown = tuple(
         Panel(
-            f"share of the variance of {axis_text(each.value)} [% of it]",
+            f"share of the variance of {words_of(each.value)} [%]",
             tuple(
-                Estimate(s.factor, 100 * s.share, 100 * s.low, 100 * s.high, s.low > 0)
+                Estimate(
+                    words_of(s.factor), 100 * s.share, 100 * s.low, 100 * s.high, s.low >= 0.01
+                )
                 for s in each.shares
             ),
             reach=(-3, 103),
@@ -73,7 +79,9 @@ def variance_shares(found: Sequence[Components]) -> Intervals:
         "Random-effects shares with 95 % intervals; “rest” is what no factor explains. A factor "
         f"of few levels has a wide interval. {_known(*(each.value for each in found))}"
     )
-    return Intervals("Shares of the variance", caption.strip(), shown, "above 0", "may be nothing")
+    return Intervals(
+        "Shares of the variance", caption.strip(), shown, "surely 1 % or more", "may be nothing"
+    )
 
 
 def frontier(points: Sequence[Point]) -> Frontier:
@@ -114,7 +122,7 @@ def ranking(quality: str, both: pd.DataFrame, found: Agreement) -> Ranking:
 def edges(rows: Sequence[tuple[str, int, int]]) -> Intervals:
     """Share of an edit's edges that clearly stand out: (label, clear, edges) for each level."""
     estimates = tuple(
-        Estimate(f"{label} (n = {n})", 100 * s.mean, 100 * s.low, 100 * s.high, s.low > 0.01)
+        Estimate(with_count(label, n), 100 * s.mean, 100 * s.low, 100 * s.high, s.low > 0.01)
         for label, clear, n in rows
         if (s := plots.share_interval(clear, n)).n
     )

@@ -125,7 +125,11 @@ def _engine_comparison(evidence: Evidence) -> Answer:
     seconds = "; ".join(
         f"{name} {wall[name]:.1f} s a take, {loud[name]:.1f} LUFS" for name in wall.index
     )
-    said = (*(point.sentence for point in points), *compared.sentences, f"Median: {seconds}.")
+    placed = [point.sentence for point in points if point.n]
+    unpriced = [str(point.level) for point in points if not point.n]
+    if unpriced:
+        placed.append(f"Without a place, having no {cost} or no tempo: {', '.join(unpriced)}.")
+    said = (*placed, *compared.sentences, f"Median: {seconds}.")
     return Answer(said, compared.table, (figures.frontier(points), *compared.plots))
 
 

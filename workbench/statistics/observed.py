@@ -43,8 +43,23 @@ def unit_of(name: str) -> str:
     >>> unit_of("tempo_error_pct"), unit_of("loudness_lufs"), unit_of("key_score"), unit_of("gaps")
     ('%', 'LUFS', '', '')
     """
+    return _UNITS.get(_ending(name), "")
+
+
+def words_of(name: str) -> str:
+    """A column's name as words, without its unit.
+
+    Examples
+    --------
+    >>> words_of("asked_duration_s"), words_of("tempo_drift_pct_per_min"), words_of("seed")
+    ('asked duration', 'tempo drift', 'seed')
+    """
+    return name.removesuffix(f"_{_ending(name)}").replace("_", " ")
+
+
+def _ending(name: str) -> str:
     endings = (ending for ending in _UNITS if name.endswith(f"_{ending}"))
-    return _UNITS.get(max(endings, key=len, default=""), "")
+    return max(endings, key=len, default="")
 
 
 def difference_unit(name: str) -> str:
