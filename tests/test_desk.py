@@ -18,7 +18,7 @@ def test_cells_run_on_our_python_whatever_kernel_the_user_has(tmp_path: Path) ->
     kernel.parent.mkdir(parents=True)
     strange = [sys.executable, "-c", "raise SystemExit(1)", "{connection_file}"]
     kernel.write_text(json.dumps({"argv": strange, "display_name": "strange", "language": "x"}))
-    cell = {
+    cell: dict[str, object] = {
         "cell_type": "code",
         "execution_count": None,
         "id": "0",
