@@ -167,6 +167,7 @@ class Strip:
     axis: str
     groups: Mapping[str, tuple[tuple[float, str], ...]]
     reference: tuple[float, str] | None = None
+    reach: tuple[float, float] | None = None
 
     def draw(self) -> Drawn:
         """One mark per take; kinds differ in marker and colour."""
@@ -186,6 +187,8 @@ class Strip:
             key.append(Line2D([], [], color="0.5", lw=0.9, ls="--", label=self.reference[1]))
         _name_rows(axes, [with_count(n, len(takes)) for n, takes in self.groups.items()])
         axes.set_xlabel(self.axis)
+        if self.reach:
+            axes.set_xlim(*self.reach)
         if kinds:
             plots.legend(figure, key)
         else:

@@ -152,15 +152,14 @@ def library(done: pd.DataFrame, kept: pd.Index, best: pd.Index, target_lufs: flo
     )
 
 
-def drift(drifts: pd.Series, done: pd.DataFrame) -> Strip:
-    """The drift of the tempo in every take that has one."""
-    engines = done.loc[drifts.index, "engine"]
+def drift(drifts: pd.Series, levels: pd.Series) -> Strip:
+    """The drift of the tempo in every take that has one, by the level that was swept."""
     return Strip(
         "Drift of the tempo from intro to outro",
         "One mark per take whose pulse is steady enough to follow; a straight line through its "
         f"tempo. {_known('tempo_drift_pct_per_min')}",
         axis_text("tempo_drift_pct_per_min"),
-        _by_group(drifts, pd.Series("take", drifts.index), engines),
+        _by_group(drifts, pd.Series("take", drifts.index), levels),
         (0.0, "no drift"),
     )
 
@@ -173,6 +172,7 @@ def loops(heard: pd.DataFrame) -> Strip:
         f"{_known('seam_score')}",
         "seam score, 0 to 1",
         _by_group(heard["score"], heard["verdict"], heard["tags"]),
+        reach=(-0.03, 1.03),
     )
 
 

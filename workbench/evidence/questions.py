@@ -232,9 +232,14 @@ def _multilingual(evidence: Evidence) -> Answer:
     return _compared([("", evidence.done)], value, "axis_language", ["seed", "style"])
 
 
+def _edited_by(done: pd.DataFrame) -> str:
+    """The column that tells edits apart: an option that was swept, else the engine."""
+    return next((name for name in done.columns if name.startswith("axis_options.")), "engine")
+
+
 def _section_repair(evidence: Evidence) -> Answer:
     done = evidence.done
-    by = next((name for name in done.columns if name.startswith("axis_options.")), "engine")
+    by = _edited_by(done)
     rows, sentences, shown = [], [], []
     for level, takes in done.groupby(by):
         edges = pd.concat([takes["seam_verdict_start"], takes["seam_verdict_end"]]).dropna()
@@ -253,8 +258,10 @@ def _section_repair(evidence: Evidence) -> Answer:
 
 def _hook_to_full(evidence: Evidence) -> Answer:
     repaired = _section_repair(evidence)
-    drift = pd.to_numeric(evidence.done["tempo_drift_pct_per_min"]).dropna()
-    plot = figures.drift(drift, evidence.done)
+    done, by = evidence.done, _edited_by(evidence.done)
+    drift = pd.to_numeric(done["tempo_drift_pct_per_min"]).dropna()
+    levels = by.removeprefix("axis_options.") + " " + done[by].astype(str)
+    plot = figures.drift(drift, levels)
     if drift.empty:
         said = "The tempo's drift is unknown: no take has a steady enough pulse."
     else:
@@ -295,7 +302,7 @@ def _loop_bed(evidence: Evidence) -> Answer:
 
 
 def _draft_then_polish(evidence: Evidence) -> Answer:
-    """Does the order of seeds in the short drafts hold in the long finals?"""
+    """Does the order of the short drafts hold in the long finals, over all and per tag set?"""
     done = evidence.done
     quality = str(evidence.options.get("quality", "loudness_range_lu"))
     lengths = sorted(done["asked_duration_s"].dropna().unique())
@@ -310,8 +317,15 @@ def _draft_then_polish(evidence: Evidence) -> Answer:
     share = done.loc[done["asked_duration_s"] == lengths[0], "charged_usd"].sum()
     whole = done["charged_usd"].sum()
     cost = f" Drafts were {share / whole:.0%} of the cost." if whole else ""
-    plot = figures.ranking(quality, both, found)
-    return Answer((f"By {quality}: {found.sentence}{cost}",), both, (plot,))
+    within = []
+    if both["style"].nunique() > 1:  # tag sets that differ agree with themselves, whatever the seed
+        within = [
+            f"Within “{style}”: {statistics.rank_agreement(own['draft'], own['final']).sentence}"
+            for style, own in both.groupby("style", sort=False)
+            if own[["draft", "final"]].notna().all(axis=1).sum() > 1
+        ]
+    said = (f"By {quality}: {found.sentence}{cost}", *within)
+    return Answer(said, both, (figures.ranking(quality, both, found),))
 
 
 def _reproducibility(evidence: Evidence) -> Answer:
