@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from workbench.clip import Clip
@@ -140,6 +143,23 @@ def test_a_ranking_of_drafts_is_as_right_as_it_is(tmp_path: Path, share: float) 
     assert ("Inconclusive" in said) == (share == 0.5), said
 
 
+def test_drafts_are_also_judged_within_each_tag_set() -> None:
+    """Two tag sets of unlike loudness agree over all, though no seed's draft tells its final."""
+    rng = np.random.default_rng(5)
+    rows = [
+        {"style": style, "seed": seed, "asked_duration_s": length, "state": "done"}
+        | {"charged_usd": 0.0, "engine": "x", "loudness_lufs": level + rng.normal(0, 0.1)}
+        for style, level in (("loud", -8.0), ("soft", -20.0))
+        for seed in range(10)
+        for length in (6.0, 30.0)
+    ]
+    evidence = Evidence(pd.DataFrame(rows), cast(Study, None), {"quality": "loudness_lufs"})
+    overall, *within = QUESTIONS["draft-then-polish"].answer(evidence).sentences
+    assert "The two rankings agree" in overall
+    assert len(within) == 2
+    assert all("Inconclusive" in sentence for sentence in within)
+
+
 def _alike(order: np.ndarray) -> float:
     pairs = [(i, j) for j in range(len(order)) for i in range(j)]
     return float(np.mean([order[i] < order[j] for i, j in pairs]))
@@ -205,7 +225,10 @@ def test_every_experiment_answers_at_a_small_size(name: str, tmp_path: Path) -> 
     assert "cost" in record["answer"][-1]
     assert {path.name for path in folder.iterdir()} >= {
         "report.html",
-        "answer.md",
+        "report.md",
+        "figure-1.svg",
+        "answer.csv",
+        "columns.csv",
         "takes.csv",
         "takes.parquet",
         "executed.ipynb",
@@ -213,20 +236,30 @@ def test_every_experiment_answers_at_a_small_size(name: str, tmp_path: Path) -> 
     assert experiment.question
     page = (folder / "report.html").read_text()
     assert QUESTIONS[name].text.split("'")[0][:30] in page
+    drawn = len(list(folder.glob("figure-*.svg")))
+    assert page.count("<figcaption>") >= drawn + 2
+    executed = json.loads((folder / "executed.ipynb").read_text())
+    shown = [o for cell in executed["cells"] for o in cell.get("outputs", []) if "data" in o]
+    assert sum("image/png" in output["data"] for output in shown) == drawn
 
 
 def test_a_second_run_from_the_record_alone_gives_the_same_table(tmp_path: Path) -> None:
-    import pandas as pd
-
     from workbench.cli import main
 
     experiment = read_experiment(FOLDER, "seed-luck")
     first = run_experiment(experiment, {"seeds": 2, "duration_s": [6, 8]}, tmp_path / "one")
     assert main(["experiment", "run", str(first), "--runs", str(tmp_path / "two")]) == 0
     (second,) = (tmp_path / "two").iterdir()
-    one, two = (pd.read_csv(folder / "takes.csv") for folder in (first, second))
-    timed = ["wall_s", "started_at"]
-    pd.testing.assert_frame_equal(one.drop(columns=timed), two.drop(columns=timed))
+    said = (first / "report.md").read_text(encoding="utf-8")
+    (line,) = [line for line in said.splitlines() if line.startswith("workbench experiment run")]
+    assert main([*shlex.split(line)[1:], "--runs", str(tmp_path / "three")]) == 0
+    (third,) = (tmp_path / "three").iterdir()
+    one, two, three = (
+        pd.read_csv(folder / "takes.csv").drop(columns=["wall_s", "started_at"])
+        for folder in (first, second, third)
+    )
+    pd.testing.assert_frame_equal(one, two)
+    pd.testing.assert_frame_equal(one, three)
     changes = compare_runs(first, second)
     assert not [name for name in changes if name.startswith(("parameters", "answer"))]
 
