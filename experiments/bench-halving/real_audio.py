@@ -131,9 +131,8 @@ def main() -> None:
             f"{objective:19}{method:31}{short_by.mean():15.2f}{short_by.max():7.2f}"
             f"{places.mean():13.1f}{places.max():7.0f}{cost.mean():7.2f}"
         )
-    print(
-        f"n = {options.rounds} rounds; all {len(truth.scored)} finals cost {truth.spent_usd:.2f} USD"
-    )
+    whole = f"all {len(truth.scored)} finals cost {truth.spent_usd:.2f} USD"
+    print(f"n = {options.rounds} rounds; {whole}")
 
 
 if __name__ == "__main__":
