@@ -101,7 +101,8 @@ def test_figures_lie_beside_it_and_in_the_page(folder: Path, html: str) -> None:
     assert (folder / "figure-1.svg").read_text(encoding="utf-8").startswith("<?xml")
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("<figcaption>") == 3
-    assert page.index("<b>Luck.</b>") < page.index("<b>Tempo error by tag set.</b>")
+    assert page.index("<b>Luck.</b>") < page.index("<h2>Tag sets compared</h2>")
+    assert "<td><bdi>a|b</bdi></td><td><bdi>0.1235</bdi></td><td><bdi>–</bdi></td>" in page
 
 
 def test_parquet_keeps_numbers_as_numbers_and_the_dictionary_says_which(folder: Path) -> None:

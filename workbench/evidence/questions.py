@@ -12,6 +12,7 @@ import pandas as pd
 from workbench import statistics
 from workbench.errors import AudioError, RequestError
 from workbench.evidence import figures
+from workbench.statistics.observed import percent
 from workbench.sweep import Sweep
 from workbench.take import State, Take
 
@@ -316,7 +317,7 @@ def _draft_then_polish(evidence: Evidence) -> Answer:
     found = statistics.rank_agreement(both["draft"], both["final"])
     share = done.loc[done["asked_duration_s"] == lengths[0], "charged_usd"].sum()
     whole = done["charged_usd"].sum()
-    cost = f" Drafts were {share / whole:.0%} of the cost." if whole else ""
+    cost = f" Drafts were {percent(share / whole)} of the cost." if whole else ""
     within = []
     if both["style"].nunique() > 1:  # tag sets that differ agree with themselves, whatever the seed
         within = [
@@ -378,7 +379,7 @@ def _likeness(study: Study, take: Take, again: Study, other: Take) -> str:
 
 _EMBEDDED = (
     "On the embedded engine the answer is about that engine and our rulers, not about a neural "
-    "model; change `engines` in the study for yours."
+    "model; name your own engines in the study."
 )
 QUESTIONS: Mapping[str, Question] = {
     "tempo-carrier": Question(

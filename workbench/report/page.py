@@ -10,7 +10,6 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from matplotlib.figure import Figure
 
 from workbench import plots
 from workbench.errors import AudioError, StoreError
@@ -136,24 +135,22 @@ def facts(store: Store, name: str, takes: pd.DataFrame, finding: Finding) -> dic
 def render(store: Store, takes: pd.DataFrame, said: Mapping[str, Any]) -> str:
     """The report as HTML, from what `facts` says, with its figures and players."""
     done = takes[takes["state"] == State.DONE]
-    shown = [*said["finding"].figures, *_figures(takes)]
     return (
         environment(autoescape=True)
         .get_template("report.html.j2")
         .render(
             said,
-            figures=[
-                {"title": each.title, "caption": each.caption, "src": _image(each.figure)}
-                for each in shown
-            ],
+            answer_figures=list(map(_shown, said["finding"].figures)),
+            figures=list(map(_shown, _figures(takes))),
             varying=_varying(done),
             takes=_take_lists(store, done),
         )
     )
 
 
-def _image(figure: Figure) -> str:
-    return data_uri(plots.svg(figure), "image/svg+xml")
+def _shown(drawn: Drawn) -> dict[str, str]:
+    src = data_uri(plots.svg(drawn.figure), "image/svg+xml")
+    return {"title": drawn.title, "caption": drawn.caption, "src": src}
 
 
 def _figures(takes: pd.DataFrame) -> list[Drawn]:
