@@ -160,6 +160,44 @@ def test_drafts_are_also_judged_within_each_tag_set() -> None:
     assert all("Inconclusive" in sentence for sentence in within)
 
 
+def library(clipped: str) -> Answer:
+    """Four takes of two tag sets, a cent each."""
+    rows = [
+        {"style": style, "seed": seed, "asked_duration_s": 10.0, "state": "done", "engine": "x"}
+        | {"tempo_match": "match", "clipped": clipped, "abrupt_end": "no", "tail_silence_s": 0.1}
+        | {"loudness_lufs": -15.0 - seed, "tempo_bpm": 100.0, "charged_usd": 0.01}
+        | {"take_id": seed, "audio": "a"}
+        for style in ("house", "jazz")
+        for seed in range(2)
+    ]
+    evidence = Evidence(pd.DataFrame(rows), cast(Study, None), {"target_lufs": -16})
+    return QUESTIONS["background-library"].answer(evidence)
+
+
+def test_a_library_keeps_the_take_nearest_to_its_loudness_and_says_its_price() -> None:
+    kept = library("no")
+    assert kept.sentences[0].startswith("2 of 2 tracks")
+    assert kept.sentences[1] == "A kept track costs 0.02 USD, all tries counted."
+    assert kept.table["seed"].tolist() == [1, 1]
+    none = library("yes")
+    assert none.sentences[0].startswith("0 of 2 tracks")
+    assert len(none.sentences) == 1
+    assert len(none.draw()) == 1
+
+
+def test_engines_without_a_price_in_dollars_have_no_place_on_the_frontier() -> None:
+    rows = [
+        {"engine": engine, "style": "house", "seed": seed, "state": "done", "wall_s": 1.0}
+        | {"charged_usd": usd, "tempo_folded_error_pct": 0.1 * seed, "loudness_lufs": -14.0}
+        for engine, usd in (("dollars", 0.1), ("credits", None))
+        for seed in range(4)
+    ]
+    evidence = Evidence(pd.DataFrame(rows), cast(Study, None), {})
+    answer = QUESTIONS["engine-comparison"].answer(evidence)
+    assert "“credits” is beaten" not in answer.text
+    assert "Without a place, having no charged_usd or no tempo: credits." in answer.sentences
+
+
 def _alike(order: np.ndarray) -> float:
     pairs = [(i, j) for j in range(len(order)) for i in range(j)]
     return float(np.mean([order[i] < order[j] for i, j in pairs]))
@@ -233,7 +271,7 @@ def test_every_experiment_answers_at_a_small_size(name: str, tmp_path: Path) -> 
         "takes.parquet",
         "executed.ipynb",
     }
-    assert experiment.question
+    assert experiment.question == QUESTIONS[name].text
     page = (folder / "report.html").read_text()
     assert QUESTIONS[name].text.split("'")[0][:30] in page
     drawn = len(list(folder.glob("figure-*.svg")))

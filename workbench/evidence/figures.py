@@ -221,5 +221,5 @@ def _counts(verdicts: pd.Series) -> dict[str, int]:
 
 def _known(*values: str) -> str:
     """How wrong the rulers of these quantities are known to be."""
-    said = [f"{words_of(name)}: {error}." for name, error in map(ruler, values) if error]
-    return f"Known error of the rulers: {' '.join(dict.fromkeys(said))}" if said else ""
+    said = [f"{words_of(name)}, {error}" for name, error in map(ruler, values) if error]
+    return f"Known error of the rulers: {'; '.join(dict.fromkeys(said))}." if said else ""

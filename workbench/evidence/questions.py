@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from workbench import statistics
+from workbench import plots, statistics
 from workbench.errors import AudioError, RequestError
 from workbench.evidence import figures
 from workbench.statistics.observed import percent
@@ -216,16 +216,16 @@ def _background_library(evidence: Evidence) -> Answer:
     kept["off_target_lu"] = (kept["loudness_lufs"] - target).abs()
     best = kept.sort_values("off_target_lu").groupby(["style", "asked_duration_s"]).head(1)
     wanted = evidence.takes.groupby(["style", "asked_duration_s"]).ngroups
-    spent = float(done["charged_usd"].sum())
-    each = spent / len(best) if len(best) else float("nan")
-    sentence = (
+    said = [
         f"{len(best)} of {wanted} tracks have a take that keeps its tempo, does not clip, and ends "
-        f"in music: {len(kept)} of {len(done)} takes pass the rule. A kept track costs "
-        f"{each:.6f} USD, all tries counted."
-    )
+        f"in music: {len(kept)} of {len(done)} takes pass the rule."
+    ]
+    if len(best):
+        each_usd = float(evidence.takes["charged_usd"].sum()) / len(best)
+        said.append(f"A kept track costs {plots.money(each_usd)} USD, all tries counted.")
     columns = ["style", "asked_duration_s", "seed", "engine", "loudness_lufs", "tempo_bpm"]
     plot = figures.library(done, kept.index, best.index, target)
-    return Answer((sentence,), best[[*columns, "take_id", "audio"]], (plot,))
+    return Answer(tuple(said), best[[*columns, "take_id", "audio"]], (plot,))
 
 
 def _multilingual(evidence: Evidence) -> Answer:
@@ -383,7 +383,9 @@ _EMBEDDED = (
 )
 QUESTIONS: Mapping[str, Question] = {
     "tempo-carrier": Question(
-        "Does tempo hold better as a field, as a tag, or both?", _EMBEDDED, _tempo_carrier
+        "Does tempo hold better as a field, as a tag, or both, by engine?",
+        _EMBEDDED,
+        _tempo_carrier,
     ),
     "engine-comparison": Question(
         "What does a point of quality cost, engine by engine?",
@@ -404,7 +406,7 @@ QUESTIONS: Mapping[str, Question] = {
         _multilingual,
     ),
     "section-repair": Question(
-        "Can the edges of a repaired section be heard, and did the rest survive?",
+        "Can the edges of a repaired chorus be heard, and did the rest of the song survive?",
         "“None found” is not “inaudible”; the seam ruler's own errors are in the report.",
         _section_repair,
     ),
@@ -424,7 +426,7 @@ QUESTIONS: Mapping[str, Question] = {
         _draft_then_polish,
     ),
     "reproducibility": Question(
-        "Does the same request give the same audio again?",
+        "Does the same request give the same audio again, engine by engine?",
         "The first round is rendered again on this machine, today, within what the budget leaves.",
         _reproducibility,
     ),

@@ -153,11 +153,13 @@ def _gaps(takes: pd.DataFrame) -> list[str]:
 
 
 def _price(takes: pd.DataFrame) -> str:
+    from workbench.plots import money
+
     charged = takes["charged_usd"].sum()
     credits = takes["charged_credits"].sum()
     prepaid = f" and {credits:g} credits" if credits else ""
     done = int((takes["state"] == "done").sum())
-    return f"This answer took {done} takes and cost {charged:.6f} USD{prepaid}."
+    return f"This answer took {done} takes and cost {money(charged)} USD{prepaid}."
 
 
 def _write(path: Path, text: str) -> None:
