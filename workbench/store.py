@@ -22,12 +22,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from workbench.audio_files import AudioFiles
 from workbench.clip import Clip
+from workbench.columns import parts
 from workbench.cost import NANO, Charge, Quote
 from workbench.database import Database
 from workbench.engines.base import Delivery
@@ -50,8 +51,10 @@ from workbench.request import AnyRequest
 from workbench.take import Measurement, State, Take, take_key
 from workbench.value import canonical_json, digest
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DATABASE = "store.sqlite3"
-_PLACES_AT_ONCE = 4_000
 
 
 class Store:
@@ -148,6 +151,14 @@ class Store:
         """A name for what a study's plan says; another plan has another."""
         rows = self._db.rows("SELECT plan_digest FROM studies WHERE id = ?", (self.study_id(name),))
         return str(rows[0]["plan_digest"])
+
+    def plan_size(self, name: str) -> int:
+        """How many places a study's plan has."""
+        rows = self._db.rows(
+            "SELECT coalesce(max(position) + 1, 0) FROM plan WHERE study_id = ?",
+            (self.study_id(name),),
+        )
+        return int(rows[0][0])
 
     def study_id(self, name: str) -> int:
         """Raises `StoreError` if there is no study of that name."""
@@ -447,38 +458,9 @@ class Store:
         """Number of the latest change to any take."""
         return int(self._db.rows("SELECT coalesce(max(changed), 0) FROM takes")[0][0])
 
-    def frame_rows(
-        self, name: str, since: int = 0
-    ) -> Iterator[tuple[list[sqlite3.Row], list[sqlite3.Row]]]:
-        """Raw rows for the table: places with their take, and measurements of those takes.
-
-        They come some thousand places at a time, in plan order; with `since`, only places whose
-        takes changed after that change.
-        """
-        study_id, position = self.study_id(name), -1
-        while True:
-            places = self._db.rows(
-                # A finished take counts before any other; else the newest.
-                "SELECT p.position, p.round, p.at, p.request AS wish, p.engine AS asked_engine, "
-                "t.* FROM plan p LEFT JOIN takes t ON t.id = (SELECT id FROM takes "
-                "WHERE key = p.key ORDER BY state = 'done' DESC, id DESC LIMIT 1) "
-                "WHERE p.study_id = ? AND p.position > ? "
-                "AND (? = 0 OR p.key IN (SELECT key FROM takes WHERE changed > ?)) "
-                "ORDER BY p.position LIMIT ?",
-                (study_id, position, since, since, _PLACES_AT_ONCE),
-            )
-            if not places:
-                return
-            position = places[-1]["position"]
-            take_ids = [row["id"] for row in places if row["id"]]
-            yield (
-                places,
-                self._db.rows(
-                    "SELECT take_id, name, value, reason FROM measurements "
-                    "WHERE take_id IN (SELECT value FROM json_each(?))",
-                    (canonical_json(take_ids),),
-                ),
-            )
+    def columns(self, name: str, since: int = 0) -> Iterator[pd.DataFrame]:
+        """Parts of the table of a study; with `since`, of takes changed after that change."""
+        return parts(self._db, self.study_id(name), since)
 
     def clip(self, take: Take) -> Clip:
         """The audio of a finished take.

@@ -26,6 +26,7 @@ from workbench.progress import Watch, progress_bar
 from workbench.records import Place
 from workbench.store import Store
 from workbench.sweep import Sweep
+from workbench.tables import keep_up, upkeep
 from workbench.take import Measurement, State, Take, take_key
 from workbench.value import canonical_json
 
@@ -253,7 +254,7 @@ class Study:
                 jobs,
                 self._ledger(jobs),
                 measures=self.measures,
-                watch=watch,
+                watch=upkeep(self, watch),
                 stop=self._stop,
                 hold=self._hold,
                 found=len(_once(self._places)) - len(jobs),
@@ -280,7 +281,9 @@ class Study:
 
         Any process may do this, also while another one runs the study.
         """
-        return measure_study(self.store, self.name, measures or self.measures)
+        count = measure_study(self.store, self.name, measures or self.measures)
+        keep_up(self)
+        return count
 
     def takes(self) -> list[Take]:
         """The take that counts for each place of the plan that has one, in plan order."""

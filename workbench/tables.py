@@ -1,4 +1,9 @@
-"""Takes and measurements as one tidy table: a row per place of the plan, units in the names."""
+"""Takes and measurements as one tidy table: a row per place of the plan, units in the names.
+
+A large table is kept beside its store, as an Arrow file that knows the last change it has seen;
+only takes that changed since are read again. Whoever runs a study keeps it up (`upkeep`), so that
+even the first to ask for the table need not wait until it is built.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,14 @@ import contextlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from workbench.request import request_from_json
+from workbench.progress import Progress, Watch
 from workbench.store import Store
-from workbench.study import Study
-from workbench.words import without_tempo
 
 if TYPE_CHECKING:
-    import sqlite3
-
     import pandas as pd
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,16 @@ _REAL = (
 _KEPT_ROWS = 2_000
 _MARK = b"workbench"
 
-# Axes that a column of their own shows already.
-_OWN_COLUMN = ("tags", "seed", "duration_s", "lyrics", "key", "tempo_bpm", "tempo_carrier")
+# How many takes end until a run brings the kept table up to date: the pause, a second with a
+# hundred thousand takes, is then short beside what making them took.
+_UPKEEP_TAKES = 5_000
+
+
+class Study(Protocol):
+    """What a table needs to know of a `study.Study`."""
+
+    name: str
+    store: Store
 
 
 def table(study: Study | Store | str | Path, name: str | None = None) -> pd.DataFrame:
@@ -94,12 +103,33 @@ def table(study: Study | Store | str | Path, name: str | None = None) -> pd.Data
     StoreError
         If there is no such store or study.
     """
-    if isinstance(study, Study):
-        return _frame(study.store, study.name)
+    if isinstance(study, str | Path):
+        with Store(study, create=False) as store:
+            return _frame(store, store.study_name(name))
     if isinstance(study, Store):
         return _frame(study, study.study_name(name))
-    with Store(study, create=False) as store:
-        return _frame(store, store.study_name(name))
+    return _frame(study.store, study.name)
+
+
+def keep_up(study: Study) -> None:
+    """Bring the kept table of a large study up to date; a small one is built when asked for."""
+    if study.store.plan_size(study.name) >= _KEPT_ROWS:
+        _frame(study.store, study.name)
+
+
+def upkeep(study: Study, watch: Watch) -> Watch:
+    """A watch that also keeps up the table, every some thousand takes."""
+    seen = 0
+
+    def watching(progress: Progress) -> None:
+        nonlocal seen
+        watch(progress)
+        ended = progress.made + progress.failed
+        if ended - seen >= _UPKEEP_TAKES:
+            seen = ended
+            keep_up(study)
+
+    return watching
 
 
 def _frame(store: Store, name: str) -> pd.DataFrame:
@@ -111,7 +141,7 @@ def _frame(store: Store, name: str) -> pd.DataFrame:
     kept, since = _kept(path, plan_digest) if plan_digest else (None, 0)
     if kept is not None and since == change:
         return kept.drop(columns="position")
-    parts = [_built(*rows) for rows in store.frame_rows(name, since)]
+    parts = [_typed(part) for part in store.columns(name, since)]
     if not parts:
         return (
             pd.DataFrame(columns=list(COLUMNS)) if kept is None else kept.drop(columns="position")
@@ -124,15 +154,6 @@ def _frame(store: Store, name: str) -> pd.DataFrame:
     if plan_digest and read_anew >= _KEPT_ROWS:
         _keep(frame, path, plan_digest, change)
     return frame.drop(columns="position")
-
-
-def _built(places: Sequence[sqlite3.Row], measured: Sequence[sqlite3.Row]) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.DataFrame([_row(row) for row in places])
-    if measured:
-        frame = frame.join(_wide(measured), on="take_id")
-    return _typed(frame)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -180,74 +201,3 @@ def _keep(frame: pd.DataFrame, path: Path, plan_digest: str, change: int) -> Non
         with contextlib.suppress(OSError):  # what stopped the writing may stop this too
             incoming.unlink()
         log.info("the table is not kept: %s", error)
-
-
-def _wide(measured: Sequence[sqlite3.Row]) -> pd.DataFrame:
-    """Measurements with a row per take: values under their names, reasons beside them."""
-    import numpy as np
-    import pandas as pd
-
-    ids, names, values, reasons = zip(*measured, strict=True)
-    row_of, takes = pd.factorize(np.array(ids))
-    column_of, columns = pd.factorize(np.array(names, dtype=object))
-    grid = np.full((2, len(columns), len(takes)), None, dtype=object)
-    grid[0, column_of, row_of] = values
-    grid[1, column_of, row_of] = [reason or None for reason in reasons]
-    wide = dict(zip(columns, grid[0], strict=True))
-    for name, why in zip(columns, grid[1], strict=True):
-        if any(why):
-            wide[f"{name}_reason"] = why
-    return pd.DataFrame(wide, index=takes)
-
-
-def _row(row: sqlite3.Row) -> dict[str, Any]:
-    request = request_from_json(json.loads(row["wish"]))
-    data: dict[str, Any] = {
-        "position": row["position"],
-        "take_id": row["id"],
-        "engine": row["asked_engine"],
-        "state": row["state"] or "missing",
-        "reason": row["reason"] or "",
-        "round": row["round"],
-        "kind": request.kind,
-        "tags": request.tags,
-        "style": ", ".join(without_tempo(request.tag_list)),
-        "lyrics": request.lyrics,
-        "seed": request.seed,
-        "asked_tempo_bpm": request.asked_tempo_bpm,
-        "tempo_carrier": request.tempo_carrier,
-        "asked_key": request.key,
-        "asked_duration_s": getattr(request, "duration_s", None),
-    }
-    axes = {f"axis_{name}": value for name, value in json.loads(row["at"]).items()}
-    known = {f"axis_{name}" for name in _OWN_COLUMN}
-    data |= {name: value for name, value in axes.items() if name not in known}
-    return data | _outcome(row)
-
-
-def _outcome(row: sqlite3.Row) -> dict[str, Any]:
-    """What the columns of a take say; empty where there is no take yet."""
-    quote = json.loads(row["quote"] or "{}")
-    charge = json.loads(row["charge"] or "{}")
-    received = json.loads(row["received"] or "{}")
-    truth = json.loads(row["truth"] or "{}")
-    return {
-        "quoted_usd": _dollars(quote) if row["quote"] else None,
-        "quoted_credits": float(quote.get("credits", 0)) if row["quote"] else None,
-        "charged_usd": _dollars(charge) if row["charge"] else None,
-        "charged_credits": float(charge.get("credits", 0)) if row["charge"] else None,
-        "charge_source": charge.get("source", "reported") if row["charge"] else None,
-        "wall_s": row["wall_s"],
-        "received_seed": seed if isinstance(seed := received.get("seed"), int) else None,
-        "truth_tempo_bpm": truth.get("tempo_bpm"),
-        "truth_key": truth.get("key"),
-        "notes": "; ".join(json.loads(row["notes"] or "[]")),
-        "audio": row["audio"] or "",
-        "started_at": row["started_at"],
-    }
-
-
-def _dollars(cost: Mapping[str, Any]) -> float | None:
-    """Dollars of a quote or charge; None where it is in credits whose price nobody has told."""
-    amount_usd = float(cost.get("amount_usd", 0))
-    return None if not amount_usd and float(cost.get("credits", 0)) else amount_usd
