@@ -311,6 +311,11 @@ def test_runs_that_differ_say_in_what(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "parameters.seeds" in capsys.readouterr().out
     assert main(["experiment", "show", str(other)]) == 0
     assert "Does it loop?" in capsys.readouterr().out
+    said = json.loads((other / "answer.json").read_text(encoding="utf-8"))
+    assert said["engines"] == {"sketch": dict(SketchEngine().fingerprint)}
+    said["engines"]["sketch"]["version"] = "another"
+    (other / "answer.json").write_text(json.dumps(said), encoding="utf-8")
+    assert compare_runs(one, other)["engines.sketch.version"][1] == "another"
 
 
 def test_the_standard_measures_hold_all_that_questions_read() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from markdown_it import MarkdownIt
 
+from tests.browser import launched
 from tests.conftest import Planted, silent
 from workbench import plots
 from workbench.engines.sketch import SketchEngine
@@ -127,3 +130,18 @@ def test_a_study_without_takes_and_without_a_question_has_its_files(tmp_path: Pa
     assert len(pd.read_parquet(tmp_path / "takes.parquet")) == 2
     assert not list(tmp_path.glob("answer.csv"))
     assert not list(tmp_path.glob("figure-*.svg"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_breaks_no_rule_of_accessibility(
+    folder: Path, scheme: Literal["light", "dark"]
+) -> None:
+    with launched() as browser:
+        # The page forbids scripts, also the checker's.
+        page = browser.new_context(offline=True, color_scheme=scheme, bypass_csp=True).new_page()
+        page.goto((folder / "report.html").resolve().as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+        page.evaluate("document.querySelector('#behind img').removeAttribute('alt')")
+        assert [each["id"] for each in Axe().run(page).response["violations"]] == ["image-alt"]

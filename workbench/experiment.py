@@ -134,7 +134,7 @@ def run_experiment(
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What a run left on record: its provenance and, where it came so far, its ``answer``.
+    """What a run left on record: its provenance and, where it came so far, what it answered.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise RequestError(f"{folder} holds no run: name a folder with a {PROVENANCE}.") from None
     answer = folder / ANSWER
     if answer.is_file():
-        record["answer"] = json.loads(answer.read_text(encoding="utf-8"))["answer"]
+        record |= json.loads(answer.read_text(encoding="utf-8"))
     return dict(record)
 
 
@@ -166,7 +166,7 @@ def command(name: str, parameters: Mapping[str, Any]) -> str:
 
 
 def compare_runs(one: Path, other: Path) -> dict[str, tuple[str, str]]:
-    """What differs between two runs, by name: parameters one by one, code, versions, answers.
+    """What differs between two runs, by name: parameters one by one, code, engines, answers.
 
     Raises
     ------

@@ -120,7 +120,11 @@ class Run:
             figures=answer.draw(),
             again=self.again,
         )
-        said = {"question": self.question.text, "answer": list(answer.sentences)}
+        said = {
+            "question": self.question.text,
+            "answer": list(answer.sentences),
+            "engines": {each.name: dict(each.fingerprint) for each in self.study.engines},
+        }
         _write(self.folder / ANSWER, json.dumps(said, indent=2, ensure_ascii=False))
         return write_report(self.study.store, self.study.name, self.folder, finding=finding)
 
