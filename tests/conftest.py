@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,13 @@ TONE = Clip(np.sin(np.arange(24_000) / 20).astype(np.float32)[np.newaxis], 24_00
 
 def silent(progress: Progress) -> None:
     """A watch that shows nothing."""
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 class Planted:
