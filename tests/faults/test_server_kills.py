@@ -90,10 +90,9 @@ def settings_at(port: int, token: str) -> Settings:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["skystudio-custom", "runcomfy-1.5"])
-@pytest.mark.parametrize(
-    ("kills", "takes"), [(3, 12), pytest.param(40, 120, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("kills", "takes"), [(3, 12), (40, 120)])
 def test_no_job_is_lost_or_paid_twice(name: str, kills: int, takes: int, tmp_path: Path) -> None:
     server, port = tmp_path / "server", free_port()
     token = make_key(server, "faults", balance_usd=100, credits=100_000)
