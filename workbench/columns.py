@@ -65,24 +65,23 @@ def parts(database: Database, study_id: int, since: int = 0) -> Iterator[pd.Data
     """
     position = -1
     while True:
-        values = (study_id, position, since, since, _PLACES_AT_ONCE)
-        places = database.rows(_PLACES, values)
+        with database.snapshot():  # what is said and the numbers must be of one moment
+            values = (study_id, position, since, since, _PLACES_AT_ONCE)
+            places = database.rows(_PLACES, values)
+            take_ids = json.dumps([row["id"] for row in places if row["id"]])
+            said = database.rows(_SAID, (take_ids,))
+            numbers = database.numbers(_NUMBERS, (take_ids,))
         if not places:
             return
         position = places[-1]["position"]
         frame = _placed(places)
-        take_ids = json.dumps(sorted({row["id"] for row in places if row["id"]}))
-        said = database.rows(_SAID, (take_ids,))
-        if said:
-            measured = _measured(said, database.numbers(_NUMBERS, (take_ids,)))
-            frame = frame.join(measured, on="take_id")
-        yield frame
+        yield frame.join(_measured(said, numbers), on="take_id") if said else frame
 
 
 def _once(texts: Iterable[Text], read: Callable[[Text], Read]) -> list[Read]:
     """What is read from each text, reading equal ones once."""
     texts = list(texts)
-    found = {text: read(text) for text in set(texts)}
+    found = {text: read(text) for text in dict.fromkeys(texts)}
     return [found[text] for text in texts]
 
 
@@ -218,8 +217,9 @@ def _read(text: str, column_of: dict[str, int]) -> _Said:
     numbers: list[int] = []
     words: dict[int, str] = {}
     reasons: dict[int, str] = {}
-    for item in json.loads(text):
-        name, value, reason = (item, 0, "") if isinstance(item, str) else item
+    said: list[Any] = json.loads(text)
+    for item in said:
+        name, value, reason = (item, 0, "") if type(item) is str else tuple(item)
         column = column_of.setdefault(name, len(column_of))
         if value == 0:
             numbers.append(column)

@@ -93,6 +93,16 @@ class Database:
                 raise
             self._db.execute("COMMIT")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Queries within see the database as of one moment, whoever writes meanwhile."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
+
     def damage(self) -> list[str]:
         """What SQLite finds wrong with the file and its references; empty where it is sound."""
         checks = [row[0] for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
