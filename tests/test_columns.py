@@ -182,7 +182,7 @@ def test_a_measurement_written_meanwhile_does_not_mix_with_the_others(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = table(store, NAME)
-    (take_id, *_) = before.query("state == 'done'")["take_id"]
+    take_id = int(before.query("state == 'done'")["take_id"].iloc[0])
     numbers = Database.numbers
 
     def written_between(database: Database, *query: Any) -> Any:
