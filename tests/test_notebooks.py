@@ -36,7 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
 # What a notebook leaves beside the executed notebook and its record.
 LEAVES = {
     "cost-and-quality.ipynb": {"report.html", "takes.csv"},
-    "experiment.ipynb": {"report.html", "takes.csv", "answer.md"},
+    "experiment.ipynb": {"report.html", "takes.csv", "report.md"},
     "tempo-fidelity.ipynb": {"report.html", "takes.csv"},
     "check-the-rulers.ipynb": {"rulers.csv"},
     "your-own-files.ipynb": {"files.csv"},
