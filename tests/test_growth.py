@@ -10,6 +10,7 @@ from pandas.testing import assert_frame_equal
 
 from tests.conftest import Planted, silent
 from workbench import tables
+from workbench.progress import Progress
 from workbench.records import Shown
 from workbench.request import Request
 from workbench.store import Store
@@ -115,3 +116,27 @@ def test_the_same_plan_is_not_written_twice(tmp_path: Path) -> None:
         assert study.store.plan_digest("grown") == before
     with made(tmp_path, seeds=4) as study:
         assert study.store.plan_digest("grown") != before
+
+
+def test_a_run_keeps_the_table_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_UPKEEP_TAKES", 2)
+    kept_at: list[int] = []
+
+    def look(progress: Progress) -> None:
+        if list(tmp_path.glob("tables/*.arrow")):
+            kept_at.append(progress.made)
+
+    with made(tmp_path) as study:
+        study.run(watch=look)
+        monkeypatch.setattr(Store, "columns", None)  # calling it would break
+        assert list(tables.table(study)["state"]) == ["done"] * 6
+    assert 2 <= min(kept_at) < 6
+
+
+def test_a_run_of_a_small_study_keeps_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_KEPT_ROWS", 7)
+    with made(tmp_path) as study:
+        study.run(watch=silent)
+    assert not list(tmp_path.glob("tables/*"))
