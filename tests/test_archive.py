@@ -23,6 +23,7 @@ from workbench.archive import (
 )
 from workbench.cli import main
 from workbench.errors import RequestError, StoreError
+from workbench.ratings import Rating, keep_rating, read_ratings
 from workbench.store import DATABASE, Store
 from workbench.study import Study
 from workbench.tables import table
@@ -51,6 +52,24 @@ def test_what_is_exported_and_imported_is_the_same_study(
         assert verify_store(store) == []
         for take in store.takes_in(["done"]):  # type: ignore[list-item]  # a State is its text
             assert store.clip(take).digest == filled.store.clip(take).digest
+
+
+def test_what_listeners_said_travels_along(filled: Study, tmp_path: Path) -> None:
+    first, second = (take.id for take in filled.takes()[:2])
+    vote = Rating(
+        study=filled.name,
+        listener="me",
+        kind="pair",
+        first=first,
+        second=second,
+        chosen=second,
+        seed=1,
+    )
+    keep_rating(filled.store, vote)
+    export(filled.store, tmp_path / "study.zip")
+    import_archive(tmp_path / "study.zip", tmp_path / "copy")
+    with Store(tmp_path / "copy", create=False) as store:
+        assert read_ratings(store, filled.name) == read_ratings(filled.store, filled.name) != []
 
 
 def remade(archive: Path, change: Callable[[dict[str, bytes]], None]) -> Path:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -90,6 +89,12 @@ class AbxResult:
 def keep_rating(store: Store, rating: Rating) -> None:
     """Put a vote on disk.
 
+    Parameters
+    ----------
+    store : Store
+    rating : Rating
+        Its `at` is set here.
+
     Raises
     ------
     RequestError
@@ -122,8 +127,8 @@ def plan_pairs(take_ids: Sequence[int], seed: int, pairs: int) -> list[tuple[int
     seed : int
         Decides everything.
     pairs : int
-        How many; no pair comes back before all have been, and takes appear equally often, as
-        far as that goes.
+        How many; no pair comes back before all have been. At any time takes have appeared
+        equally often within one appearance, within two where their number is odd.
 
     Returns
     -------
@@ -139,24 +144,23 @@ def plan_pairs(take_ids: Sequence[int], seed: int, pairs: int) -> list[tuple[int
     if len(set(take_ids)) < 2:
         raise RequestError("a comparison needs two different takes.")
     random = np.random.Generator(np.random.PCG64(seed))
-    shown = dict.fromkeys(take_ids, 0)
-    left: list[tuple[int, int]] = []
-    planned = []
-    for _ in range(pairs):
-        if not left:
-            left = list(combinations(shown, 2))
-            random.shuffle(left)
-        pair = min(
-            left,
-            key=lambda two: (
-                max(shown[two[0]], shown[two[1]]) * 1000 + sum(shown[one] for one in two)
-            ),
-        )
-        left.remove(pair)
-        for one in pair:
-            shown[one] += 1
-        planned.append(pair if random.random() < 0.5 else pair[::-1])
-    return planned
+    drawn: list[tuple[int, int]] = []
+    while len(drawn) < pairs:
+        drawn += _tournament(take_ids, random)
+    return [pair if random.random() < 0.5 else pair[::-1] for pair in drawn[:pairs]]
+
+
+def _tournament(take_ids: Sequence[int], random: np.random.Generator) -> list[tuple[int, int]]:
+    """Every pair once, round by round (the circle method), everybody in drawn order."""
+    seats: list[int | None] = [int(one) for one in random.permutation(sorted(set(take_ids)))]
+    seats += [None] * (len(seats) % 2)  # who meets nobody sits this round out
+    met = []
+    for _ in range(len(seats) - 1):
+        half = len(seats) // 2
+        sides = zip(seats[:half], reversed(seats[half:]), strict=True)
+        met += [(one, other) for one, other in sides if one is not None and other is not None]
+        seats = [seats[0], seats[-1], *seats[1:-1]]
+    return met
 
 
 def plan_abx(first: int, second: int, seed: int, trials: int) -> list[int]:
