@@ -16,7 +16,6 @@ from workbench.progress import Progress
 from workbench.study import Study
 from workbench.widgets.base import Panel
 from workbench.widgets.form import Form, quotes
-from workbench.words import parse_lyrics
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,6 @@ class SweepPanel(Panel):
     def answer_open(self) -> dict[str, Any]:
         """What was filled in last, and how far the run is."""
         return {
-            "folder": self.folder.name,
             "form": self._form().model_dump(mode="json"),
             "progress": self.answer_progress(),
         }
@@ -72,10 +70,6 @@ class SweepPanel(Panel):
             {"name": f.name, "works": f.is_well, "words": f"{f.said} {f.hint}".strip()}
             for f in engine_findings()
         ]
-
-    def answer_lyrics(self, text: str) -> list[str]:
-        """The sections that the lyrics are understood as."""
-        return [section.name for section in parse_lyrics(text)]
 
     def answer_form(self, form: Mapping[str, Any]) -> dict[str, Any]:
         """How many takes the form stands for, what they cost, the first of them, and the code."""

@@ -238,8 +238,9 @@ export default {
         event.stopImmediatePropagation();
         button.textContent = "… loading";
         try {
-          const { buffers } = await ask("audio", { take_id: take.id });
+          const { data, buffers } = await ask("audio", { take_id: take.id });
           await deck.load(buffers);
+          page.say(deck.duration_s > data.max_s - 1 ? `You hear the first ${data.max_s} s.` : "");
           await deck.play(0);
         } catch (error) {
           button.textContent = "▶ Play";

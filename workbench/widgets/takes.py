@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.errors import StoreError
 from workbench.measure import STANDARD
-from workbench.records import SORTS, Place, Shown
+from workbench.records import Place, Shown
 from workbench.report.page import RULERS
 from workbench.request import Request
 from workbench.take import Measurement, State, Take
@@ -68,11 +68,9 @@ class TakesPanel(Panel):
         """What the panel shows first."""
         studies = self.studies
         return {
-            "folder": self.folder.name,
             "studies": studies,
             "study": self.study if self.study in studies else next(iter(studies), None),
             "states": [*map(str, State), "missing"],
-            "sorts": [*SORTS, *_COLUMNS],
         }
 
     def answer_change(self, study: str) -> str:
