@@ -26,8 +26,8 @@ halving  0.00 (0.00), always    0.36 (1.03)
 =======  =====================  =====================
 
 So drafts of 5 s tell which cell is loudest, and do not tell which has the largest range: there
-halving is no better than the grid. The search asks some cells twice and spends 0.56 USD; 10 of its
-16 trials are drawn at random, too many for the 8 tag sets that decide the loudness.
+halving is no better than the grid. The search asked some cells twice and so spent 0.56 USD; the
+first 10 of its 16 trials are drawn at random.
 """
 
 from __future__ import annotations
