@@ -183,3 +183,24 @@ def test_a_dead_process_is_replaced(pool: ProcessPool) -> None:
     with pytest.raises(WorkerLost):
         call(_die)
     assert [call(divmod, 7, 2) for _ in range(4)] == [(3, 1)] * 4
+
+
+def _die_once(flag: str) -> str:
+    if Path(flag).exists():
+        return "tried again"
+    Path(flag).touch()
+    _die()
+    return "not reached"
+
+
+def test_a_cluster_gives_up_our_calls_at_once_and_nobody_elses(
+    cluster: Any, tmp_path: Path
+) -> None:
+    cluster.wait_for_workers(2, timeout=60)  # those that other tests killed are made anew
+    executor = Dask(cluster)
+    Dask(cluster)  # another study at the same cluster
+    with pytest.raises(WorkerLost):
+        executor.call(_die_once, str(tmp_path / "ours"))
+    theirs = cluster.submit(_die_once, str(tmp_path / "theirs"))
+    assert theirs.result(timeout=60) == "tried again"
+    assert executor.call(divmod, 7, 2) == (3, 1)

@@ -10,6 +10,7 @@ since Dask counts resources but does not hand out devices.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,8 @@ from workbench.executors.base import WorkerLost
 if TYPE_CHECKING:
     from distributed import Client
 
+_PREFIX = "workbench-"
+
 
 class Dask:
     """A Dask cluster as an executor.
@@ -26,8 +29,9 @@ class Dask:
     Parameters
     ----------
     client : distributed.Client
-        Stays the caller's: it is not closed here. The cluster's scheduler is told to give up a
-        call whose worker died at once, instead of trying it on four workers.
+        Stays the caller's: it is not closed here. The cluster's scheduler is told to give up our
+        calls whose worker died at once, instead of trying them on four workers; for the other
+        work on the cluster it goes on as it is set.
     resources : mapping, optional
         What each call takes of a worker, such as ``{"GPU": 1}``.
     storage : str
@@ -43,10 +47,12 @@ class Dask:
     def __init__(
         self, client: Client, *, resources: Mapping[str, float] | None = None, storage: str = ""
     ) -> None:
+        from workbench.executors.dask_once import GiveUpAtOnce
+
         self.storage = storage
         self._client = cast(Any, client)  # its methods carry no types
         self._resources = dict(resources or {})
-        self._client.run_on_scheduler(_give_up_at_once)
+        self._client.register_plugin(GiveUpAtOnce(_PREFIX))
         self.workers = self._slots()
         if not self.workers:
             wanted = f" with {self._resources}" if self._resources else ""
@@ -91,7 +97,11 @@ class Dask:
         from distributed import CancelledError, KilledWorker
 
         future = self._client.submit(
-            task, *values, pure=False, retries=0, resources=self._resources or None
+            task,
+            *values,
+            key=f"{_PREFIX}{uuid.uuid4().hex}",
+            retries=0,
+            resources=self._resources or None,
         )
         try:
             return future.result()
@@ -99,7 +109,3 @@ class Dask:
             raise WorkerLost("the cluster's worker that held this call is gone.") from error
         finally:
             future.release()
-
-
-def _give_up_at_once(dask_scheduler: Any) -> None:
-    dask_scheduler.allowed_failures = 0
