@@ -150,7 +150,9 @@ def _frame(store: Store, name: str) -> pd.DataFrame:
     if kept is not None:
         now = {position for part in parts for position in part["position"]}
         parts.insert(0, kept[~kept["position"].isin(now)])
-    frame = _typed(pd.concat(parts).sort_values("position", ignore_index=True))
+    frame = pd.concat(parts)
+    del kept, parts  # a large table is not held twice while it is put in order
+    frame = _typed(frame.sort_values("position", ignore_index=True))
     if plan_digest and read_anew >= _KEPT_ROWS:
         _keep(frame, path, plan_digest, change)
     return frame.drop(columns="position")
@@ -181,7 +183,7 @@ def _kept(path: Path, plan_digest: str) -> tuple[pd.DataFrame | None, int]:
     said = json.loads((read.schema.metadata or {}).get(_MARK, b"{}"))
     if said.get("plan") != plan_digest:
         return None, 0
-    return read.to_pandas(), int(said["change"])
+    return read.to_pandas(split_blocks=True, self_destruct=True), int(said["change"])
 
 
 def _keep(frame: pd.DataFrame, path: Path, plan_digest: str, change: int) -> None:
