@@ -58,6 +58,21 @@ def run(
     return OK
 
 
+# What a run's record says of how it was made, in the order in which it is shown.
+_MADE_WITH = (
+    "parameters",
+    "engines",
+    "workbench",
+    "commit",
+    "lock",
+    "packages",
+    "python",
+    "machine",
+    "started_at",
+    "again",
+)
+
+
 @experiment.command()
 def show(run_folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> int:
     """Show a run: its question, its answer, and what it was made with."""
@@ -69,8 +84,10 @@ def show(run_folder: Annotated[Path, typer.Argument(help="A run's folder.")]) ->
         typer.echo(f"- {sentence}")
     if record.get("failed"):
         typer.echo(f"It failed: {record['failed']}")
-    for key in ("parameters", "workbench", "commit", "python", "machine", "started_at", "again"):
-        value = record.get(key)
+    for key in _MADE_WITH:
+        if key not in record:
+            continue
+        value = record[key]
         said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         typer.echo(f"{key}: {said}")
     return OK

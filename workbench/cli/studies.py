@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -71,9 +72,10 @@ def sweep(
             )
         typer.echo(str(summary)[0].upper() + str(summary)[1:])
         _faults(study)
-        from workbench.report import write_report
+        from workbench.report import Finding, write_report
 
-        path = write_report(study.store, study.name)
+        again = f"workbench sweep {shlex.quote(str(study_file))}"
+        path = write_report(study.store, study.name, finding=Finding(again=again))
         typer.echo(f"Report: {path}")
         return OK if summary.is_complete else FAILURE
 
