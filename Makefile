@@ -10,7 +10,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX PIP_USER PIP_TARGET PIP_
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE := 1
 
-.PHONY: demo test test-browser test-full lint docs audit lock clean restart
+.PHONY: demo test test-browser test-full lint docs licences secrets audit lock clean restart
 .DELETE_ON_ERROR:
 
 demo: .venv/.demo
@@ -37,9 +37,17 @@ docs: .venv/.full
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs runs/docs
 	@echo "Documentation: runs/docs/index.html"
 
-# Licences of what is installed; the pins against known advisories, which needs the network.
-audit: .venv/.full
-	$(BIN)/pip-licenses --python $(BIN)/python --from=mixed --order=license --format=plain
+# Licences of what is installed: listed, and none that would bind ours.
+licences: .venv/.full
+	$(BIN)/pip-licenses --python $(BIN)/python --from=mixed --order=license --format=plain \
+	  --partial-match --fail-on "AGPL;Affero;GPL-2.0-only;GPL-3.0"
+
+# Nothing that looks like a key or token is committed; what only looks so is marked in its line.
+secrets: .venv/.full
+	git ls-files -z -- . ':!requirements/*' | xargs -0 $(BIN)/detect-secrets-hook
+
+# The pins against known advisories, which needs the network.
+audit: licences secrets
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/all.txt
 
 # The one place where pins are made. Pins that still satisfy pyproject.toml stay as they are; to

@@ -143,7 +143,7 @@ def _loopback_settings(base: str) -> HostedSettings:
             "RUNCOMFY_WEB_BASE": f"{base}/api/cli-auth",
             "SKYSTUDIO_API_BASE": f"{base}/api/v1",
             "RUNCOMFY_TOKEN": "loopback",
-            "SKYSTUDIO_API_KEY": "sk-loopback",
+            "SKYSTUDIO_API_KEY": "sk-loopback",  # pragma: allowlist secret
         }
     )
 

@@ -99,7 +99,7 @@ def test_what_a_far_side_says_becomes_one_plain_line() -> None:
         "http://example.com/v1",
         "http://127.0.0.1.example.com/v1",
         "ftp://127.0.0.1/v1",
-        "https://user:pass@example.com/v1",
+        "https://user:pass@example.com/v1",  # pragma: allowlist secret
         "https://example.com/v1?x=1",
         "https://exam\\ple.com",
         "nonsense",

@@ -148,7 +148,7 @@ def test_private_addresses_are_never_reached(tmp_path: Path, host: str) -> None:
     [
         "http://127.0.0.1/a.wav",
         "https://127.0.0.1:8443/a.wav",
-        "https://user:secret@127.0.0.1/a.wav",
+        "https://user:secret@127.0.0.1/a.wav",  # pragma: allowlist secret
         "https://@127.0.0.1/a.wav",
         "https:///a.wav",
         "https://",
