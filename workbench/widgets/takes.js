@@ -185,7 +185,6 @@ export default {
 
     /** Read anew what is in sight; the old rows stay until the new ones are here. */
     async function refresh(to_top) {
-      if (!state.study) return page.say("No study here yet: make one in the sweep panel.");
       const old = state.rows;
       state.version = (state.version || 0) + 1;
       state.pending.clear();
@@ -284,24 +283,27 @@ export default {
     }
 
     new ResizeObserver(() => draw()).observe(scroll);
+    // The change is asked for before the rows: what happens in between is seen the next time.
     let seen = "";
-    every(page.root, 1000, async () => {
+    async function look() {
       try {
         if (!state.study) {
           first = (await ask("open")).data;
           state.study = first.study;
           for (const name of first.studies) studies.append(h("option", { value: name }, name));
-          if (state.study) page.say("");
+          if (!state.study) return page.say("No study here yet: make one in the sweep panel.");
+          page.say("");
         }
-        if (!state.study) return;
-        const change = (await ask("change", { study: state.study })).data;
-        if (seen && change !== seen) await refresh(false);
+        const change = `${state.study} ${(await ask("change", { study: state.study })).data}`;
+        if (change === seen) return;
         seen = change;
+        await refresh(false);
       } catch (error) {
         page.fail(error);
       }
-    });
-    await refresh(true);
+    }
+    every(page.root, 1000, look);
+    await look();
     return () => deck.stop();
   },
 };
