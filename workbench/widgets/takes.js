@@ -185,6 +185,7 @@ export default {
 
     /** Read anew what is in sight; the old rows stay until the new ones are here. */
     async function refresh(to_top) {
+      if (!state.study) return;
       const old = state.rows;
       state.version = (state.version || 0) + 1;
       state.pending.clear();
