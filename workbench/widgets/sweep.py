@@ -53,6 +53,7 @@ class SweepPanel(Panel):
         self.study: Study | None = None
         self._progress = Progress(total=0)
         self._run: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._phase = "idle"
         self._outcome = ""
         self._faults: list[str] = []
@@ -97,9 +98,13 @@ class SweepPanel(Panel):
 
     def answer_run(self, form: Mapping[str, Any]) -> dict[str, Any]:
         """Start, or go on with, what the form stands for; found takes are skipped."""
-        if self._run and self._run.is_alive():
-            raise RequestError("this panel is running a study: pause or cancel it first.")
-        wish = Form(**form)
+        with self._starting:  # a second click may come while the first one is answered
+            if self._run and self._run.is_alive():
+                raise RequestError("this panel is running a study: pause or cancel it first.")
+            self._start(Form(**form))
+        return self.answer_progress()
+
+    def _start(self, wish: Form) -> None:
         made = Study(
             wish.name,
             wish.sweep(),
@@ -115,7 +120,6 @@ class SweepPanel(Panel):
         self._progress = Progress(total=0)
         self._run = threading.Thread(target=self._work, args=(made,), daemon=True)
         self._run.start()
-        return self.answer_progress()
 
     def answer_pause(self) -> dict[str, Any]:
         """Finish what is under way, start nothing new."""
