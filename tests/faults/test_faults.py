@@ -104,8 +104,8 @@ def test_a_table_that_cannot_be_kept_is_built_all_the_same(
 ) -> None:
     monkeypatch.setattr(tables, "_KEPT_ROWS", 1)
     with made(tmp_path, Planted()) as study:
-        study.run(watch=silent)
         (tmp_path / "tables").write_text("a file stands where the folder would")
+        study.run(watch=silent)
         assert list(tables.table(study)["state"]) == ["done"] * 4
 
 
