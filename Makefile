@@ -84,12 +84,12 @@ endif
 	@touch $@
 
 .venv/.demo: .venv/.python requirements/demo.txt pyproject.toml
-	@echo "Installing what the demo needs: about 90 packages, 240 MB to download, 0.9 GB on disk."
+	@echo "Installing what the demo needs: about 110 packages, 320 MB to download, 1 GB on disk."
 	@$(BIN)/python requirements/install.py requirements/demo.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.full: .venv/.demo requirements/all.txt
-	@echo "Adding all the rest, torch included: about 120 packages, 3 GB to download, 6 GB on disk."
+	@echo "Adding all the rest, torch included: about 180 packages, 3 GB to download, 6 GB on disk."
 	@$(BIN)/python requirements/install.py --compile-bytecode requirements/all.txt
 	@touch $@
