@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt, stft
 
 from workbench.sketch import GENRES, Plan, Truth, render
+from workbench.sketch.drums import drum
 from workbench.sketch.genre import Genre
 from workbench.sketch.moods import MOODS, moved
 from workbench.sketch.plan import SCALES
-from workbench.sketch.score import compose
+from workbench.sketch.score import Composer, compose
 from workbench.sketch.synth import perform
 from workbench.sketch.voices import VOICES, note
 from workbench.words import PITCH_NAMES
@@ -145,6 +147,27 @@ def test_every_note_lies_in_the_key(genre: str, plan_of: PlanMaker) -> None:
     sounded = {pitch % 12 for event in events for pitch in event.pitches}
     assert sounded <= inside
     assert all(24 <= pitch <= 100 for event in events for pitch in event.pitches)
+
+
+@pytest.mark.parametrize("tonic", range(12))
+def test_tuned_drums_sound_the_tonic_and_others_no_note(tonic: int, plan_of: PlanMaker) -> None:
+    events, _ = compose(plan_of("cinematic", tonic=tonic), GENRES["cinematic"])
+    timpani = {event.pitches for event in events if event.voice == "timpani"}
+    assert [pitch % 12 for (pitch,) in timpani] == [tonic]
+    assert all(not event.pitches for event in events if event.voice == "cymbal")
+    (pitches,) = timpani
+    stroke = drum("timpani", *pitches).mean(axis=0)[4800:]  # the pitch settles in 0.1 s
+    size = np.abs(np.fft.rfft(stroke * np.hanning(stroke.size), 1 << 18))
+    heard_hz = size.argmax() * 48000 / (1 << 18)
+    assert 12 * np.log2(heard_hz / 440) + 69 == pytest.approx(pitches[0], abs=0.2)
+
+
+def test_songs_of_minor_do_without_their_seventh_chord_in_major(plan_of: PlanMaker) -> None:
+    genre = replace(GENRES["house"], progressions=((1, 7, 6, 7),))
+    for mode, second in (("minor", 6), ("major", 4)):
+        composer = Composer(plan_of("house", mode=mode, duration_s=16.0), genre)
+        degrees = [composer.degree(composer.sections[0], bar) for bar in range(4)]
+        assert degrees == [0, second, 5, second]
 
 
 def test_sections_change_density_and_level(plan_of: PlanMaker) -> None:

@@ -33,7 +33,7 @@ from workbench.words import parse_tags
 
 NAME = "sketch"
 # Raise it whenever the same request would sound different: stored takes then no longer match.
-VERSION = "1"
+VERSION = "3"
 FIELDS = frozenset({"tempo_bpm", "key", "time_signature", "language"})
 DURATION_MIN_S = 5.0
 # Stated cautiously, so that a quote is not exceeded on a slow machine: twenty times real time.

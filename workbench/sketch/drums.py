@@ -101,7 +101,15 @@ def _snare(length_s: float, tone_hz: float, *, tone: float, dark_hz: float, seed
     )
 
 
-_RECIPES: Mapping[str, Callable[[], Mono]] = MappingProxyType(
+def _timpani(pitch: int) -> Mono:
+    low_hz = 440 * 2 ** ((pitch - 69) / 12)
+    return _layer(
+        (0.9, _thump(1.0, low_hz, sweep_hz=low_hz / 6, sweep_s=0.05)),
+        (0.25, _noise(0.1, 100, 900, decay_s=0.03, seed=61)),
+    )
+
+
+_RECIPES: Mapping[str, Callable[..., Mono]] = MappingProxyType(
     {
         "kick_soft": lambda: _kick(0.28, 55, 90, 0.06),
         "kick_sub": lambda: _kick(0.34, 48, 160, 0.12),
@@ -126,10 +134,7 @@ _RECIPES: Mapping[str, Callable[[], Mono]] = MappingProxyType(
         "cymbal": lambda: _metal(1.6, 0.5, seed=57),
         "tom": lambda: _thump(0.3, 110, sweep_hz=60, sweep_s=0.04),
         "conga": lambda: _thump(0.16, 240, sweep_hz=60, sweep_s=0.01),
-        "timpani": lambda: _layer(
-            (0.9, _thump(1.0, 73, sweep_hz=12, sweep_s=0.05)),
-            (0.25, _noise(0.1, 100, 900, decay_s=0.03, seed=61)),
-        ),
+        "timpani": _timpani,
     }
 )
 
@@ -165,19 +170,23 @@ _MIX: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 DRUMS = tuple(_RECIPES)
 """The name of every drum."""
+TUNED_DRUMS = frozenset({"timpani"})
+"""Drums that sound a note, and so must be tuned to the key of the piece."""
 
 
 @cache
-def drum(name: str) -> Stereo:
+def drum(name: str, *pitches: int) -> Stereo:
     """One stroke in stereo, (2, n), panned and at its place in the mix.
 
-    >>> drum("rim").shape
-    (2, 2880)
+    A tuned drum takes its MIDI note, the others take none.
+
+    >>> drum("rim").shape, drum("timpani", 38).shape
+    ((2, 2880), (2, 48000))
     """
     gain_db, pan = _MIX[name]
     # Constant-power panning keeps a drum equally loud wherever it sits.
     angle = (pan + 1) * np.pi / 4
     sides = on_grid(10 ** (gain_db / 20) * np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)]))
-    stroke = sides[:, None] * _RECIPES[name]()
+    stroke = sides[:, None] * _RECIPES[name](*pitches)
     stroke.setflags(write=False)
     return stroke

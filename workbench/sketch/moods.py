@@ -122,6 +122,11 @@ MOODS: Mapping[str, Mood] = MappingProxyType(
             "fades out slowly",
             lambda genre: replace(genre, fade_s=8.0),
         ),
+        "loop": Mood(
+            ("seamless loop", "loop", "loopable", "looping", "perfect loop"),
+            "ends without a fade, so that the start can follow",
+            lambda genre: replace(genre, fade_s=0.002),
+        ),
         "crackle": Mood(
             ("vinyl crackle", "vinyl", "crackle", "tape hiss", "dusty", "old record"),
             "adds noise",

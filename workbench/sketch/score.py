@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.sketch.drums import TUNED_DRUMS
 from workbench.sketch.genre import HIT_GAIN, Genre
 from workbench.sketch.plan import SCALES, Plan, Truth
 from workbench.sketch.voices import VOICES
@@ -46,6 +47,7 @@ OTHER_ENERGY = 0.75
 
 # From which energy on a layer plays.
 _ENTRY = MappingProxyType({"bass": 0.45, "lead": 0.62, "kick": 0.5, "snare": 0.55, "extra": 0.75})
+_TUNED_DRUMS_LOW = 36
 _KICKS = ("kick", "stomp", "timpani")
 _SNARES = ("snare", "clap", "rim")
 _EXTRAS = ("hat_open", "conga", "tom", "shaker")
@@ -54,7 +56,10 @@ _VOWELS = ("vocal_ah", "vocal_eh", "vocal_oh")
 
 
 class Event(NamedTuple):
-    """One stroke or note. `pitches` is empty for a drum; `wet` goes through duck and reverb."""
+    """One stroke or note. `wet` goes through duck and reverb.
+
+    `pitches` are MIDI notes: none for a drum, unless it is one of `TUNED_DRUMS`.
+    """
 
     start_s: float
     voice: str
@@ -157,7 +162,11 @@ class Composer:
             return 0
         high = section.energy >= 0.9 and len(self.sections) > 1
         progression = self.progressions[1 if high else 0]
-        return int(progression[(bar - section.first_bar) % len(progression)]) - 1
+        number = int(progression[(bar - section.first_bar) % len(progression)])
+        # What minor has on its seventh degree major has on its fifth: a major chord that leads
+        # home. On the seventh of major stands a diminished one that no such song would use.
+        borrowed = (self.genre.mode, self.plan.mode) == ("minor", "major")
+        return 4 if borrowed and number == 7 else number - 1
 
     def pitch(self, degree: int) -> int:
         """MIDI note of a scale degree counted from the tonic above C4."""
@@ -203,7 +212,8 @@ class Composer:
         gain = HIT_GAIN[hit.symbol] * (0.7 + 0.3 * section.energy)
         if self.plan.meter == 3 and name.startswith(_KICKS) and hit.step:
             gain *= 0.5  # three-beat bars lean on their first beat
-        return Event(self.time_s(bar, hit.step), name, (), 0.0, gain, wet=False)
+        pitches = (self.tone(0, _TUNED_DRUMS_LOW),) if name in TUNED_DRUMS else ()
+        return Event(self.time_s(bar, hit.step), name, pitches, 0.0, gain, wet=False)
 
     def _fill_step(self, section: Section, bar: int) -> int | None:
         """The step at which the fill of this bar starts, if it has one."""

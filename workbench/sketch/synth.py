@@ -86,8 +86,10 @@ def mix(events: Iterable[Event], n: int) -> tuple[Stereo, Stereo]:
         sound = notes.get(key)
         if sound is None:
             length_s = key[2] / RATE_HZ
-            known = event.voice in DRUMS
-            sound = drum(event.voice) if known else note(event.voice, event.pitches, length_s)
+            if event.voice in DRUMS:
+                sound = drum(event.voice, *event.pitches)
+            else:
+                sound = note(event.voice, event.pitches, length_s)
             notes[key] = sound
         start = round(event.start_s * RATE_HZ)
         length = min(sound.shape[1], n - start)
