@@ -68,6 +68,29 @@ def test_what_is_no_audio_is_refused(content: bytes, tmp_path: Path) -> None:
         Clip.read(path)
 
 
+def test_a_file_that_claims_to_be_enormous_is_refused_before_memory_is_taken(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.flac"
+    Clip(ON_16_BITS, 48_000).write(path)
+    data = bytearray(path.read_bytes())
+    # STREAMINFO ends in 36 bits of the number of samples, then an MD5 of 16 bytes.
+    data[21] |= 0x0F
+    data[22:26] = b"\xff" * 4
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="says that it holds 1"):
+        Clip.read(path)
+
+
+def test_a_small_file_of_much_silence_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    Clip(np.zeros((8, 200_000), np.float32), 48_000).write(path)
+    assert path.stat().st_size < 50_000
+    assert Clip.read(path, samples_max=1_600_000).samples.shape == (8, 200_000)
+    with pytest.raises(AudioError, match="cut it into parts"):
+        Clip.read(path, samples_max=1_599_999)
+
+
 def test_a_folder_or_a_missing_file_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is a folder"):
         Clip.read(tmp_path)

@@ -35,6 +35,9 @@ _MAGIC = (
 # An MP3 file may end up to a frame early when its encoder's padding is cut.
 _MP3_SLACK_FRAMES = 2 * 1152
 _FRAMES_MAX = 2**40
+# What one file may hold, all channels together: 4 GB of memory, or three hours of stereo. A few
+# kilobytes of FLAC can claim, or truly be, a thousand times more.
+SAMPLES_MAX = 10**9
 
 
 def sniff(head: bytes) -> str | None:
@@ -162,15 +165,21 @@ class Clip:
         return type(self)(soxr.resample(self.samples.T, self.rate_hz, rate_hz).T, rate_hz)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Self:
+    def read(cls, path: str | os.PathLike[str], *, samples_max: int = SAMPLES_MAX) -> Self:
         """Read an audio file whole.
+
+        Parameters
+        ----------
+        path : path
+        samples_max : int
+            How many samples it may hold, all channels together.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file, or it is a folder.
         AudioError
-            If the file is empty, no audio, cut short, or holds no samples.
+            If the file is empty, no audio, cut short, too long, or holds no samples.
         """
         path = Path(path)
         if path.is_dir():
@@ -178,15 +187,15 @@ class Clip:
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {path}.")
         with path.open("rb") as file:
-            return cls._decode(file, path.name)
+            return cls._decode(file, path.name, samples_max)
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "audio") -> Self:
         """Decode audio held in memory; raises as `read` does."""
-        return cls._decode(io.BytesIO(data), name)
+        return cls._decode(io.BytesIO(data), name, SAMPLES_MAX)
 
     @classmethod
-    def _decode(cls, file: IO[bytes], name: str) -> Self:
+    def _decode(cls, file: IO[bytes], name: str, samples_max: int) -> Self:
         head = file.read(16)
         if not head:
             raise AudioError(f"{name} is empty.")
@@ -197,17 +206,22 @@ class Clip:
             with sf.SoundFile(file) as sound:
                 if sound.frames > _FRAMES_MAX:  # what some libsndfile say of a cut Ogg file
                     raise AudioError(f"{name} is damaged or cut short: it has no known length.")
-                samples = sound.read(dtype="float32", always_2d=True)
-                fault = _damage(sound, len(samples), file)
+                if sound.frames * sound.channels > samples_max:
+                    raise AudioError(
+                        f"{name} says that it holds {sound.frames * sound.channels:.2g} samples, "
+                        f"and at most {samples_max:.2g} are read: cut it into parts."
+                    )
+                frames = sound.read(dtype=_read_as(sound), always_2d=True)
+                fault = _damage(sound, len(frames), file)
                 rate_hz = sound.samplerate
         except (sf.LibsndfileError, RuntimeError) as error:
             said = str(getattr(error, "error_string", error)).strip().rstrip(".")
             raise AudioError(f"{name} is damaged or cut short: {said}.") from None
         if fault:
             raise AudioError(f"{name} is damaged or cut short: {fault}.")
-        if not len(samples):
+        if not len(frames):
             raise AudioError(f"{name} holds no samples.")
-        return cls(samples.T, rate_hz)
+        return cls(_channels_first(frames), rate_hz)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write in the format that the suffix names (.wav, .flac, .mp3, .ogg, .opus).
@@ -218,10 +232,17 @@ class Clip:
         ------
         AudioError
             If the suffix is unknown, or flac cannot hold the samples exactly.
+        OSError
+            If the file cannot be written whole.
         """
         path = Path(path)
-        with path.open("wb") as file:
-            self.encode(file, path.suffix.lower())
+        packed = io.BytesIO()  # libsndfile does not always tell that a disk is full
+        self.encode(packed, path.suffix.lower())
+        try:
+            path.write_bytes(packed.getbuffer())
+        except OSError as error:
+            # Of a full disk the system does not say which file met it.
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
     def encode(self, file: IO[bytes], suffix: str, **settings: Any) -> None:
         """Write to an open binary file; `settings` go to soundfile (lossy formats only)."""
@@ -261,6 +282,20 @@ class Clip:
     def lossless_suffix(self) -> str:
         """Smallest container that gives back every sample: ``.flac``, else ``.wav`` (float)."""
         return ".flac" if self._bits < 32 and self.channels <= 8 else ".wav"
+
+
+def _read_as(sound: sf.SoundFile) -> str:
+    """The type to decode to: 16 bits as they are, as libsndfile is slow to make floats of them."""
+    return "int16" if sound.subtype == "PCM_16" else "float32"
+
+
+def _channels_first(frames: npt.NDArray[Any]) -> Samples:
+    """Frames as they come out of a file, (n, channels), to float32 (channels, n)."""
+    if frames.dtype == np.float32:
+        return np.ascontiguousarray(frames.T)
+    samples = np.empty(frames.T.shape, np.float32)
+    np.multiply(frames.T, np.float32(1 / 2**15), out=samples)
+    return samples
 
 
 def _damage(sound: sf.SoundFile, frames_read: int, file: IO[bytes]) -> str:

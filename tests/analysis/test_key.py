@@ -118,8 +118,9 @@ def test_chromatic_music_has_no_key() -> None:
             np.random.default_rng(0).standard_normal((1, 10 * RATE_HZ)).astype(np.float32),
             "no tones",
         ),
+        (np.full((1, 10 * RATE_HZ), 0.5, np.float32), "no tones"),
     ],
-    ids=["short", "silent", "drums", "noise"],
+    ids=["short", "silent", "drums", "noise", "offset"],
 )
 def test_what_has_no_key_is_refused_with_the_reason(samples: FloatArray, reason: str) -> None:
     with pytest.raises(AudioError, match=reason):

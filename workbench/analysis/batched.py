@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ from workbench.analysis.features import (
     Features,
     mel_matrix,
 )
-from workbench.errors import AudioError
+from workbench.errors import AudioError, MetricUnavailable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +53,29 @@ _SECONDS_PER_PASS = 1800
 # filters around that design, the one nearest to it on white noise from 48 kHz.
 _SOXR_HQ = {"lowpass_filter_width": 96, "rolloff": 0.957, "beta": 13.4}
 _SMALLEST_COMMON_RATE_HZ = 50
+
+
+def check_device(device: str) -> None:
+    """Raise `MetricUnavailable` if torch is not installed or sees no such device.
+
+    Examples
+    --------
+    >>> check_device("cpu")
+    """
+    if not (find_spec("torch") and find_spec("torchaudio")):
+        raise MetricUnavailable(
+            "measuring on a device needs torch and torchaudio: pip install 'workbench[local]'."
+        )
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # a CPU build of torch asserts
+        said = str(error).splitlines()[0].rstrip(".")
+        raise MetricUnavailable(
+            f"torch cannot compute on {device!r} here ({said}): leave --device out, or name "
+            "another such as cuda or cpu."
+        ) from None
 
 
 def batched_features(

@@ -66,7 +66,7 @@ _REVERB_SHARE = 0.35
 _JUMP_AT_LEAST_S = 2.0
 # libsndfile's compression levels, 0 best to 1 smallest, and the rate they give on stereo music.
 # A constant rate is not used: its decoded MP3 came back 23 ms late.
-_CODECS = MappingProxyType(
+CODECS = MappingProxyType(
     {
         "mp3": ("MP3", "MPEG_LAYER_III", 0.5, "VARIABLE"),  # about 140 kbit/s
         "vorbis": ("OGG", "VORBIS", 0.5, None),  # about 180 kbit/s
@@ -178,7 +178,7 @@ class Ladder:
     @cached_property
     def _coded(self) -> dict[str, Samples]:
         return {
-            name: round_trip(self.samples, self.rate_hz, codec) for name, codec in _CODECS.items()
+            name: round_trip(self.samples, self.rate_hz, codec) for name, codec in CODECS.items()
         }
 
     @cached_property

@@ -66,37 +66,45 @@ def tempo_grid_bpm() -> DoubleArray:
 class PulseEvidence:
     """Pulse strengths of a stretch of onset bands, each computed on first use.
 
+    Of several stretches of one length at once, too, when `bands` has an axis more: then every
+    array has it, and the readings of a single tempo are not for them.
+
     Parameters
     ----------
-    bands : np.ndarray, float32, shape (bands, frames)
+    bands : np.ndarray, float32, shape (bands, frames) or (stretches, bands, frames)
         Onset strength as `Features.onset_bands`, at least 6 s of it.
+    grid_step : int
+        Of the tempo grid, every so many tempos are tried; a divisor of 462.
 
     Examples
     --------
     >>> bands = np.zeros((8, 600), dtype=np.float32)
     >>> bands[:, ::20] = 1.0
     >>> evidence = PulseEvidence(bands)
-    >>> round(evidence.refined_bpm(130.0), 1)  # 60 * 43.07 / 20
+    >>> round(float(evidence.refined_bpm(130.0)), 1)  # 60 * 43.07 / 20
     129.2
     """
 
-    def __init__(self, bands: FloatArray) -> None:
+    def __init__(self, bands: FloatArray, *, grid_step: int = 1) -> None:
         self.bands = bands
+        self._grid_step = grid_step
 
     @cached_property
     def strength(self) -> DoubleArray:
         """Pulse strength on `tempo_grid_bpm()`, (1578,), 0..2.5; all zero without onsets."""
-        grid_bpm = tempo_grid_bpm()
+        grid_bpm = tempo_grid_bpm()[:: self._grid_step]
         correlation = np.maximum(self.beat_correlation, 0)
         return np.sqrt(correlation) * self.coherence(grid_bpm)
 
     @cached_property
     def phase_strength(self) -> DoubleArray:
         """Greatest strength over all octaves of each tempo phase, (462,); phase 0 is 30 BPM."""
-        octaves = -(-len(self.strength) // STEPS_PER_OCTAVE)
-        padded = np.zeros(octaves * STEPS_PER_OCTAVE)
-        padded[: len(self.strength)] = self.strength
-        folded: DoubleArray = padded.reshape(octaves, STEPS_PER_OCTAVE).max(axis=0)
+        *stretches, tempos = self.strength.shape
+        phases = STEPS_PER_OCTAVE // self._grid_step
+        octaves = -(-tempos // phases)
+        padded = np.zeros((*stretches, octaves * phases))
+        padded[..., :tempos] = self.strength
+        folded: DoubleArray = padded.reshape(*stretches, octaves, phases).max(axis=-2)
         return folded
 
     def strength_at(self, tempo_bpm: float) -> float:
@@ -159,20 +167,24 @@ class PulseEvidence:
 
         Parameters
         ----------
-        tempo_bpm : np.ndarray, float64, shape (k,)
+        tempo_bpm : np.ndarray, float64, shape (k,) or (stretches, k)
             Tempos, up to 320.
 
         Returns
         -------
-        np.ndarray, float64, shape (k,)
+        np.ndarray, float64, shape (k,) or (stretches, k)
             Weighted sum of sizes, 0..2.5; 2.5 for onsets as short as one frame, in perfect time.
         """
         sizes = self._fourier_size
-        bins_per_bpm = (len(sizes) - 1) / (FRAME_RATE_HZ / 2 * 60)
-        bins = np.arange(len(sizes))
-        total = np.zeros(len(tempo_bpm))
+        bins_per_bpm = (sizes.shape[-1] - 1) / (FRAME_RATE_HZ / 2 * 60)
+        asked_bpm = np.broadcast_to(tempo_bpm, (*sizes.shape[:-1], tempo_bpm.shape[-1]))
+        total = np.zeros(asked_bpm.shape)
         for multiple, weight in _FOURIER_MULTIPLES:
-            total += weight * np.interp(multiple * tempo_bpm * bins_per_bpm, bins, sizes)
+            places = multiple * bins_per_bpm * asked_bpm
+            below = np.minimum(places.astype(np.intp), sizes.shape[-1] - 2)
+            share = np.minimum(places - below, 1.0)
+            total += weight * (1 - share) * np.take_along_axis(sizes, below, axis=-1)
+            total += weight * share * np.take_along_axis(sizes, below + 1, axis=-1)
         return total
 
     @cached_property
@@ -182,68 +194,78 @@ class PulseEvidence:
         Mean over 1 to 8 beats weighted by 1 / sqrt(beats); about 0 for noise, 1 for exact
         repetition every beat.
         """
-        below, weight_below, weight_above = _beat_reading(self.bands.shape[1])
-        read = self._correlation[below] * weight_below
-        read += self._correlation[below + 1] * weight_above
-        mean: DoubleArray = read.sum(axis=0)
+        below, weight_below, weight_above = _beat_reading(self.bands.shape[-1], self._grid_step)
+        read = self._correlation[..., below] * weight_below
+        read += self._correlation[..., below + 1] * weight_above
+        mean: DoubleArray = read.sum(axis=-2)
         return mean
 
-    def refined_bpm(self, tempo_bpm: float) -> float:
+    def refined_bpm(self, tempo_bpm: float | DoubleArray) -> DoubleArray:
         """The peak of the coherence within 1.5 % of a tempo, or that tempo if there is none.
 
         Parameters
         ----------
-        tempo_bpm : float
+        tempo_bpm : float, or np.ndarray, float64, shape (stretches,)
             A tempo known to a step of the grid.
 
         Returns
         -------
-        float
+        np.ndarray, float64, shape () or (stretches,)
             BPM; a clip of 25 s resolves about 0.01 %.
         """
-        nearby_bpm = tempo_bpm * np.exp(np.linspace(-_REFINE_SPAN, _REFINE_SPAN, _REFINE_STEPS))
+        rough_bpm = np.asarray(tempo_bpm, dtype=np.float64)[..., None]
+        nearby_bpm = rough_bpm * np.exp(np.linspace(-_REFINE_SPAN, _REFINE_SPAN, _REFINE_STEPS))
         sizes = self.coherence(nearby_bpm)
-        best = int(np.argmax(sizes))
-        if best in (0, _REFINE_STEPS - 1):
-            return tempo_bpm
-        before, peak, after = sizes[best - 1 : best + 2]
-        bend = before - 2 * peak + after
-        offset = 0.5 * (before - after) / bend if bend < 0 else 0.0
-        return float(nearby_bpm[best] + offset * (nearby_bpm[best + 1] - nearby_bpm[best]))
+        best = sizes.argmax(axis=-1, keepdims=True)
+        inner = np.clip(best, 1, _REFINE_STEPS - 2)
+        before, peak, after = (
+            np.take_along_axis(sizes, inner + step, axis=-1) for step in (-1, 0, 1)
+        )
+        bend = np.minimum(before - 2 * peak + after, -np.finfo(np.float64).tiny)
+        places = inner + np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
+        steps = places - _REFINE_STEPS // 2
+        peak_bpm = rough_bpm * np.exp(steps * (2 * _REFINE_SPAN / (_REFINE_STEPS - 1)))
+        refined: DoubleArray = np.where(best == inner, peak_bpm, rough_bpm)[..., 0]
+        return refined
 
     @cached_property
     def _fourier_size(self) -> DoubleArray:
-        envelope = self.bands.sum(axis=0, dtype=np.float64)
-        total = float(envelope.sum()) or 1.0
+        envelope = self.bands.sum(axis=-2, dtype=np.float64)
+        total = envelope.sum(axis=-1, keepdims=True)
+        total[total == 0] = 1.0
         # Sixteen-fold zero padding: the linear reading between bins is then within 1 %.
-        padded = 2 * scipy.fft.next_fast_len(8 * len(envelope), real=True)
-        sizes: DoubleArray = np.abs(scipy.fft.rfft(envelope - envelope.mean(), padded)) / total
+        padded = 2 * scipy.fft.next_fast_len(8 * envelope.shape[-1], real=True)
+        centred = envelope - envelope.mean(axis=-1, keepdims=True)
+        sizes: DoubleArray = np.abs(scipy.fft.rfft(centred, padded)) / total
         return sizes
 
     @cached_property
     def _correlation(self) -> DoubleArray:
         """Unbiased autocorrelation summed over bands, four lags per frame, 1 at lag zero."""
-        frames = self.bands.shape[1]
-        centred = self.bands - self.bands.mean(axis=1, keepdims=True)
+        frames = self.bands.shape[-1]
+        centred = self.bands - self.bands.mean(axis=-1, keepdims=True)
         padded = scipy.fft.next_fast_len(2 * frames, real=True)
-        spectrum = scipy.fft.rfft(centred, padded, axis=1)
-        energy = (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
+        spectrum = scipy.fft.rfft(centred, padded)
+        energy = (spectrum.real**2 + spectrum.imag**2).sum(axis=-2)
         # A longer inverse transform reads the correlation between whole lags.
         correlation = scipy.fft.irfft(energy, padded * _LAGS_PER_FRAME)
-        correlation = correlation[: frames * _LAGS_PER_FRAME].astype(np.float64)
-        overlap = 1 - np.arange(len(correlation)) / (frames * _LAGS_PER_FRAME)
-        unbiased: DoubleArray = correlation / (overlap * (correlation[0] or 1.0))
+        correlation = correlation[..., : frames * _LAGS_PER_FRAME].astype(np.float64)
+        at_zero = correlation[..., :1]
+        overlap = 1 - np.arange(correlation.shape[-1]) / (frames * _LAGS_PER_FRAME)
+        unbiased: DoubleArray = correlation / (overlap * np.where(at_zero == 0, 1.0, at_zero))
         return unbiased
 
 
 @lru_cache(maxsize=4)
-def _beat_reading(frames: int) -> tuple[npt.NDArray[np.intp], DoubleArray, DoubleArray]:
-    """How to read 1 to 8 beats of every tempo of the grid between lags, all (8, 1578).
+def _beat_reading(
+    frames: int, grid_step: int
+) -> tuple[npt.NDArray[np.intp], DoubleArray, DoubleArray]:
+    """How to read 1 to 8 beats of every tempo of the grid between lags, all (8, tempos).
 
     The lag below each place, and the weights of that one and of the next. The same for all clips
     of a length, and for all windows of a clip: making it costs more than using it.
     """
-    wanted = _BEAT_MULTIPLES[:, None] * (60 * FRAME_RATE_HZ / tempo_grid_bpm())
+    wanted = _BEAT_MULTIPLES[:, None] * (60 * FRAME_RATE_HZ / tempo_grid_bpm()[::grid_step])
     weights = (wanted <= _LONGEST_LAG_SHARE * frames) / np.sqrt(_BEAT_MULTIPLES[:, None])
     weights /= weights.sum(axis=0)
     places = wanted * _LAGS_PER_FRAME

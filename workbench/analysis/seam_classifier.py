@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from workbench.analysis.products import DoubleArray
-from workbench.analysis.seam_stats import FAMILIES, STATISTICS
+from workbench.analysis.seam_names import FAMILIES, STATISTICS
 
 SeamVerdict = Literal["clear", "possible", "none found"]
 

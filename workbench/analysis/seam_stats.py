@@ -16,7 +16,6 @@ deviation); ITU-R BS.1770-4, annex 1 (K-weighting).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -25,7 +24,8 @@ import scipy.fft
 import scipy.ndimage
 
 from workbench.analysis.products import DoubleArray, FloatArray
-from workbench.analysis.seam_likeness import beat_slip, match_moments
+from workbench.analysis.seam_likeness import Moments, beat_slip, match_moments, places_differ
+from workbench.analysis.seam_names import STATISTICS
 from workbench.analysis.seam_spectra import (
     TINY,
     TREBLE_HZ,
@@ -40,6 +40,7 @@ from workbench.analysis.seam_spectra import (
     prediction_residual,
     step_response,
 )
+from workbench.analysis.seam_waves import broken_tones, heard_twice, stuttered
 from workbench.analysis.seam_windows import GUARD_S, Slices, Spans, running_sum
 
 LONGEST_S = 4.0
@@ -57,70 +58,12 @@ _UPPER_HZ = 4_000.0
 _TURN_HZ = (60.0, 6_000.0)
 _PREDICTION_HALF_S = 0.054
 _SLIP_HOP_FRAMES = 4
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """One statistic: its name, what it listens to, how far, the least spread that counts, words.
-
-    The families are `FAMILIES`: each weighs its own statistics, apart from the others.
-    The grain is in the statistic's own unit, about half its usual spread within a clip; it keeps
-    music that repeats itself exactly from making mountains of nothing.
-    """
-
-    name: str
-    family: str
-    reach_s: float
-    grain: float
-    words: str
-
-
-FAMILIES = ("instant", "notes", "level", "colour", "beat")
-"""What an edge may break: the waveform at one instant, notes, level, tone colour, the beat."""
-
-STATISTICS = (
-    Statistic("click", "instant", 0.1, 0.1, "a click in the waveform"),
-    Statistic("rise", "instant", 0.25, 0.1, "a sudden rise in all bands"),
-    Statistic("fall", "instant", 0.25, 0.1, "a sudden fall in all bands"),
-    Statistic("treble_fall", "instant", 0.25, 0.15, "a sudden fall above 9 kHz"),
-    Statistic("dip", "instant", 0.25, 1.5, "a short dropout"),
-    Statistic("jump", "instant", 0.1, 0.07, "a click in the waveform"),
-    Statistic("replaced_43ms", "notes", 0.1, 0.4, "one sound stops as another starts"),
-    Statistic("replaced_85ms", "notes", 0.1, 0.6, "one sound stops as another starts"),
-    Statistic("replaced_171ms", "notes", 0.2, 0.7, "one sound stops as another starts"),
-    Statistic("turn_43ms", "notes", 0.1, 0.8, "the spectrum turns at once"),
-    Statistic("turn_85ms", "notes", 0.1, 1.2, "the spectrum turns at once"),
-    Statistic("phase_break", "notes", 0.7, 0.15, "held tones lose their phase"),
-    Statistic("level_0.1s", "level", 0.1, 1, "a step in level"),
-    Statistic("common_0.1s", "level", 0.1, 0.25, "all bands step in level together"),
-    Statistic("spectral_0.1s", "colour", 0.1, 0.8, "a step in tone colour"),
-    Statistic("upper_0.1s", "colour", 0.1, 1.2, "a step of the treble against the rest"),
-    Statistic("level_0.4s", "level", 0.4, 0.4, "a step in level"),
-    Statistic("common_0.4s", "level", 0.4, 0.25, "all bands step in level together"),
-    Statistic("spectral_0.4s", "colour", 0.4, 0.5, "a step in tone colour"),
-    Statistic("upper_0.4s", "colour", 0.4, 0.8, "a step of the treble against the rest"),
-    Statistic("level_1.5s", "level", 1.5, 0.2, "a step in level"),
-    Statistic("common_1.5s", "level", 1.5, 0.2, "all bands step in level together"),
-    Statistic("spectral_1.5s", "colour", 1.5, 0.3, "a step in tone colour"),
-    Statistic("upper_1.5s", "colour", 1.5, 0.5, "a step of the treble against the rest"),
-    Statistic("level_4s", "level", 4, 0.2, "a step in level"),
-    Statistic("common_4s", "level", 4, 0.2, "all bands step in level together"),
-    Statistic("spectral_4s", "colour", 4, 0.3, "a step in tone colour"),
-    Statistic("upper_4s", "colour", 4, 0.4, "a step of the treble against the rest"),
-    Statistic("floor_1.5s", "colour", 1.5, 0.7, "the quiet moments change"),
-    Statistic("floor_4s", "colour", 4, 0.5, "the quiet moments change"),
-    Statistic("decay_1.5s", "colour", 1.5, 0.04, "sounds die away differently"),
-    Statistic("decay_4s", "colour", 4, 0.04, "sounds die away differently"),
-    Statistic("harmony_0.3s", "notes", 0.3, 0.02, "a change of harmony"),
-    Statistic("harmony_1.5s", "notes", 1.5, 0.02, "a change of harmony"),
-    Statistic("width_1.5s", "colour", 1.5, 0.3, "a step in stereo width"),
-    Statistic("matched_level", "level", 4, 0.1, "like sounds are louder or softer"),
-    Statistic("matched_spectrum", "colour", 4, 0.1, "like sounds change their tone colour"),
-    Statistic("unlike", "colour", 4, 0.2, "what follows is unlike what was before"),
-    Statistic("slip_ms", "beat", 12, 1, "the beat slips"),
-    Statistic("slip_gain", "beat", 12, 0.005, "the beat slips"),
-)
-"""What is read at each time, in this order."""
+_PLACED_S = 1.5
+_PLACED_DB = 70.0
+_WIDTH_FLOOR = 1e-7
+_WIDTH_RANGE_DB = (-40.0, 20.0)
+_PATTERN_S = 0.6
+_PATTERN_DB = 60.0
 
 
 class SeamReader:
@@ -173,10 +116,14 @@ class SeamReader:
         columns.update(self._fine(times_s))
         columns.update(self._turns(times_s))
         columns["phase_break"] = self._phase_break(times_s)
+        columns["broken_tones"] = broken_tones(self.mono, self.rate_hz, times_s)
+        columns["heard_twice"] = heard_twice(self.mono, self.rate_hz, times_s)
+        columns["stuttered"] = stuttered(self.mono, self.rate_hz, times_s)
         columns.update(self._steps(spans))
         columns.update(self._texture(spans))
         columns.update(self._harmony(spans))
         columns.update(self._matched(spans))
+        columns["places_differ"] = self._places_differ(spans, breaks_s)
         columns.update(self._slip(spans))
         table = np.stack([columns[statistic.name] for statistic in STATISTICS], axis=1)
         return np.nan_to_num(table)
@@ -217,6 +164,12 @@ class SeamReader:
         return self._frames[0]
 
     @property
+    def _is_upper(self) -> npt.NDArray[np.bool_]:
+        centres_hz = band_edges_hz(_MEL_BANDS, self.rate_hz)[1:-1]
+        upper: npt.NDArray[np.bool_] = centres_hz >= min(_UPPER_HZ, centres_hz[-1] / 2)
+        return upper
+
+    @property
     def _frame_centres(self) -> tuple[float, float, float]:
         """First centre, hop and half length, in seconds."""
         size = self._frame_samples
@@ -231,8 +184,7 @@ class SeamReader:
         bands, level, _ = self._frames
         band_sums = running_sum(bands)
         level_sums = running_sum(level)
-        centres_hz = band_edges_hz(_MEL_BANDS, self.rate_hz)[1:-1]
-        upper = centres_hz >= min(_UPPER_HZ, centres_hz[-1] / 2)
+        upper = self._is_upper
         for window_s in (0.1, 0.4, 1.5, 4.0):
             before, after = self._sides(spans, window_s)
             change = after.mean(band_sums) - before.mean(band_sums)
@@ -281,23 +233,27 @@ class SeamReader:
         for window_s in (0.3, 1.5):
             before, after = spans.slices(window_s, half_s, hop / self.rate_hz, half_s, len(chroma))
             columns[f"harmony_{window_s:g}s"] = 1 - _cosine(before.mean(sums), after.mean(sums))
-        columns["width_1.5s"] = self._width(spans)
         return columns
 
-    def _width(self, spans: Spans) -> DoubleArray:
+    @cached_property
+    def _band_widths(self) -> DoubleArray:
+        """Side to middle of each band and frame in dB, (F, 40)."""
         if len(self.samples) < 2:
-            return np.zeros(len(spans.times_s))
-        hop = int(0.01 * self.rate_hz)
-        count = self.samples.shape[1] // hop
-        mid = self.mono[: count * hop].reshape(count, hop)
-        side = ((self.samples[0] - self.samples[1]) / 2)[: count * hop].reshape(count, hop)
-        sums = running_sum(
-            np.stack([np.einsum("ij,ij->i", mid, mid), np.einsum("ij,ij->i", side, side)], axis=1)
-        )
-        half_s = hop / 2 / self.rate_hz
-        before, after = spans.slices(1.5, half_s, hop / self.rate_hz, half_s, count)
-        ratio = [_ratio_db(window.mean(sums)) for window in (before, after)]
-        return np.abs(ratio[1] - ratio[0])
+            return np.zeros_like(self._bands)
+        size = self._frame_samples
+        side = (self.samples[0] - self.samples[1]) / 2
+        frames = np.lib.stride_tricks.sliding_window_view(side, size)[:: size // 2]
+        window = np.hanning(size).astype(np.float32)
+        mel = band_matrix(np.fft.rfftfreq(size, 1 / self.rate_hz), _MEL_BANDS, self.rate_hz)
+        power = np.empty((len(frames), len(mel)))
+        for start in range(0, len(frames), 128):
+            spectrum = scipy.fft.rfft(frames[start : start + 128] * window, axis=1)
+            power[start : start + 128] = (spectrum.real**2 + spectrum.imag**2) @ mel.T
+        middle = 10 ** (self._bands / 10)
+        floor = _WIDTH_FLOOR * middle.max() + TINY
+        ratio_db = 10 * np.log10((power + floor) / (middle + floor))
+        clipped: DoubleArray = np.clip(ratio_db, *_WIDTH_RANGE_DB)
+        return clipped
 
     def _clicks(self, times_s: DoubleArray) -> dict[str, DoubleArray]:
         """The largest surprise to linear prediction near the time, over the usual large one.
@@ -431,23 +387,43 @@ class SeamReader:
 
     def _matched(self, spans: Spans) -> dict[str, DoubleArray]:
         """Each moment after against the most similar moment before, and the reverse."""
-        bands = self._bands
-        count = len(bands) // 2
-        coarse = bands[: count * 2].reshape(count, 2, -1).mean(axis=1)
+        count = len(self._bands) // 2
+        bands, widths = (
+            rows[: count * 2].reshape(count, 2, -1).mean(axis=1)
+            for rows in (self._bands, self._band_widths)
+        )
         first, hop, half = self._frame_centres
-        before, after = spans.slices(LONGEST_S, first + hop / 2, 2 * hop, half + hop / 2, count)
-        level = coarse.mean(axis=1)
-        shape = coarse - level[:, None]
-        rows = np.empty((len(spans.times_s), 3))
-        for k in range(len(rows)):
-            left = slice(before.start[k], before.stop[k])
-            right = slice(after.start[k], after.stop[k])
-            rows[k] = match_moments(shape[left], level[left], shape[right], level[right])
+        level = bands.mean(axis=1)
+        upper = self._is_upper
+        tilt = bands[:, upper].mean(axis=1) - bands[:, ~upper].mean(axis=1)
+        moments = Moments(bands - level[:, None], level, tilt, widths)
+        near, far = np.empty((2, len(spans.times_s), 6))
+        for rows, window_s in ((near, LONGEST_S), (far, 2 * LONGEST_S)):
+            sides = spans.slices(window_s, first + hop / 2, 2 * hop, half + hop / 2, count)
+            for k in range(len(rows)):
+                rows[k] = match_moments(
+                    *(moments.between(side.start[k], side.stop[k]) for side in sides)
+                )
         return {
-            "matched_level": rows[:, 0],
-            "matched_spectrum": rows[:, 1],
-            "unlike": rows[:, 2],
+            "matched_level": near[:, 0],
+            "matched_level_8s": far[:, 1],
+            "matched_upper_8s": far[:, 2],
+            "matched_spectrum": near[:, 3],
+            "matched_widths": near[:, 4],
+            "unlike": near[:, 5],
         }
+
+    def _places_differ(self, spans: Spans, breaks_s: tuple[float, ...]) -> DoubleArray:
+        bands = np.maximum(self._bands, self._bands.max() - _PLACED_DB)
+        shape = (bands - bands.mean(axis=1, keepdims=True)).astype(np.float32)
+        first_s, hop_s, _ = self._frame_centres
+        sides = self._sides(spans, _PLACED_S)
+        differ = np.empty(len(spans.times_s))
+        for k, time_s in enumerate(spans.times_s):
+            before, after = ((int(side.start[k]), int(side.stop[k])) for side in sides)
+            walls = (np.array([*breaks_s, time_s]) - first_s) / hop_s
+            differ[k] = places_differ(shape, before, after, walls)
+        return differ
 
     @cached_property
     def _onsets(self) -> FloatArray:
@@ -466,17 +442,36 @@ class SeamReader:
         pairs = rises.reshape(count, -1, 2).sum(axis=2)
         return np.ascontiguousarray(pairs.T.astype(np.float32))
 
+    @cached_property
+    def _pattern(self) -> FloatArray:
+        """How each mel band stands out of its own half second, (40, F): what plays when."""
+        bands = np.maximum(self._bands, self._bands.max() - _PATTERN_DB)
+        local = round(_PATTERN_S / self._frame_centres[1])
+        bands -= scipy.ndimage.uniform_filter1d(bands, local, axis=0, mode="nearest")
+        bands /= bands.std(axis=0) + 1
+        return np.ascontiguousarray(bands.T.astype(np.float32))
+
     def _slip(self, spans: Spans) -> dict[str, DoubleArray]:
         hop_s = self._fine_hop * _SLIP_HOP_FRAMES / self.rate_hz
-        onsets = self._onsets
-        before, after = spans.slices(SLIP_S, hop_s / 2, hop_s, hop_s / 2, onsets.shape[1])
-        rows = np.empty((len(spans.times_s), 2))
-        for k in range(len(rows)):
-            left = onsets[:, before.start[k] : before.stop[k]]
-            right = onsets[:, after.start[k] : after.stop[k]]
-            gap = after.start[k] - before.stop[k]
-            rows[k] = beat_slip(left, right, gap, hop_s)
-        return {"slip_ms": rows[:, 0], "slip_gain": rows[:, 1]}
+        onsets = self._slips(self._onsets, spans, (hop_s / 2, hop_s, hop_s / 2))
+        pattern = self._slips(self._pattern, spans, self._frame_centres)
+        return {
+            "slip_ms": onsets[:, 0],
+            "slip_gain": onsets[:, 1],
+            "pattern_gain": pattern[:, 1],
+            "pattern_break": pattern[:, 2],
+        }
+
+    @staticmethod
+    def _slips(rows: FloatArray, spans: Spans, centres: tuple[float, float, float]) -> DoubleArray:
+        first_s, hop_s, half_s = centres
+        before, after = spans.slices(SLIP_S, first_s, hop_s, half_s, rows.shape[1])
+        slips = np.empty((len(spans.times_s), 3))
+        for k in range(len(slips)):
+            left = rows[:, before.start[k] : before.stop[k]]
+            right = rows[:, after.start[k] : after.stop[k]]
+            slips[k] = beat_slip(left, right, after.start[k] - before.stop[k], hop_s)
+        return slips
 
 
 def _against(curve: DoubleArray, middle: tuple[slice, slice]) -> DoubleArray:
@@ -490,8 +485,3 @@ def _cosine(left: DoubleArray, right: DoubleArray) -> DoubleArray:
     scale = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     cosine: DoubleArray = (left * right).sum(axis=1) / np.maximum(scale, TINY)
     return np.where(scale > 0, cosine, 1.0)
-
-
-def _ratio_db(mid_side: DoubleArray) -> DoubleArray:
-    ratio: DoubleArray = 10 * np.log10((mid_side[:, 1] + 1e-9) / (mid_side[:, 0] + 1e-9))
-    return np.maximum(ratio, -60)

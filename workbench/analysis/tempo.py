@@ -109,13 +109,15 @@ class Tempo:
     reason: str = ""
 
 
-def estimate_tempo(features: Features) -> Tempo:
+def estimate_tempo(features: Features, evidence: PulseEvidence | None = None) -> Tempo:
     """Estimate the tempo of a clip.
 
     Parameters
     ----------
     features : Features
         The clip.
+    evidence : PulseEvidence, optional
+        Of its onset bands, where that is at hand already.
 
     Returns
     -------
@@ -132,7 +134,7 @@ def estimate_tempo(features: Features) -> Tempo:
     reason = _reason_undefined(features)
     if reason:
         return Tempo(tempo_bpm=None, reason=reason)
-    evidence = PulseEvidence(features.onset_bands)
+    evidence = evidence or PulseEvidence(features.onset_bands)
     tempo_bpm, margin = most_plausible(evidence)
     folded = chance(weights().folded, folded_signs(evidence, tempo_bpm))
     if folded < _LEAST_CONFIDENCE:
@@ -174,7 +176,7 @@ def most_plausible(evidence: PulseEvidence) -> tuple[float, float]:
     """
     grid_bpm = tempo_grid_bpm()
     strongest = int(np.argmax(evidence.strength * np.exp(_log_prior(grid_bpm, _WIDE_PRIOR))))
-    refined_bpm = evidence.refined_bpm(float(grid_bpm[strongest]))
+    refined_bpm = float(evidence.refined_bpm(grid_bpm[strongest]))
     octaves_bpm = _octaves_of(refined_bpm)
     plausibility = _octave_plausibility(evidence, octaves_bpm)
     order = np.argsort(plausibility)

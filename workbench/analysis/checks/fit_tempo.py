@@ -1,12 +1,10 @@
-"""Fit the confidence of tempo estimates on damaged clips, and store the numbers.
+"""Fit the confidence of tempo estimates on clips, most of them damaged, and store the numbers.
 
-`python -m workbench.analysis.checks.fit_tempo [--programmed N] [FOLDER ...]` renders 108
-programmed clips, damages each four times, adds clips without pulse, an eighth of that number, and
-does the same to the clips of every folder that has a `manifest.json`. The two logistic curves of
-`confidence` are fitted and `data/tempo_confidence.json` rewritten: `folded` on the programmed
-clips, whose tempo is exact; `octave` on both kinds with half the weight each, as programmed clips
-repeat the patterns of their genre at any tempo and are harder to place in an octave than
-recordings. The same seeds give the same material; a few minutes.
+`python -m workbench.analysis.checks.fit_tempo [--programmed N]` renders 180 programmed clips,
+damages each four times and adds an eighth as many clips without pulse. The two logistic curves
+of `confidence` are fitted and `data/tempo_confidence.json` rewritten. Recordings have no part in
+it: their octave is what somebody wrote or heard, that of programmed clips is exact. The same
+seeds give the same material; some minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +21,6 @@ import scipy.optimize
 from workbench.analysis.checks.material import (
     TruthClip,
     damaged,
-    folder_clips,
     pulseless_clip,
     sketch_clip,
 )
@@ -40,7 +36,7 @@ _RIDGE = 1e-3
 
 
 def tuning_clips(clips: Iterable[TruthClip]) -> Iterator[TruthClip]:
-    """Each clip damaged four times and disturbed by the one before it, then pulseless clips.
+    """Each clip as it is and damaged four times with the one before it, then pulseless clips.
 
     Parameters
     ----------
@@ -54,6 +50,7 @@ def tuning_clips(clips: Iterable[TruthClip]) -> Iterator[TruthClip]:
     remaining = iter(clips)
     other, damages = next(remaining), 0
     for clip in remaining:
+        yield clip
         for _ in range(_DAMAGES):
             yield damaged(clip, other, damages)
             damages += 1
@@ -62,7 +59,7 @@ def tuning_clips(clips: Iterable[TruthClip]) -> Iterator[TruthClip]:
         yield pulseless_clip(seed)
 
 
-def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_], weight: DoubleArray) -> list[float]:
+def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_]) -> list[float]:
     """Weights of the logistic curve that best tells right from wrong.
 
     Parameters
@@ -71,8 +68,6 @@ def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_], weight: DoubleAr
         First column 1.
     right : np.ndarray, bool, shape (n,)
         Whether each answer was right.
-    weight : np.ndarray, float64, shape (n,)
-        How much each answer counts, > 0.
 
     Returns
     -------
@@ -82,14 +77,14 @@ def fit_curve(signs: DoubleArray, right: npt.NDArray[np.bool_], weight: DoubleAr
     Examples
     --------
     >>> signs = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
-    >>> intercept, slope = fit_curve(signs, np.array([False, True, False, True]), np.ones(4))
+    >>> intercept, slope = fit_curve(signs, np.array([False, True, False, True]))
     >>> slope > 0
     True
     """
     sides = np.where(right, 1.0, -1.0)
 
     def cost(weights: DoubleArray) -> float:
-        likelihood = np.average(np.logaddexp(0, -sides * (signs @ weights)), weights=weight)
+        likelihood = np.logaddexp(0, -sides * (signs @ weights)).mean()
         return float(likelihood + _RIDGE * np.sum(weights[1:] ** 2))
 
     fitted = scipy.optimize.minimize(cost, np.zeros(signs.shape[1]))
@@ -129,24 +124,15 @@ def answers(clips: Iterable[TruthClip]) -> tuple[DoubleArray, DoubleArray]:
 def main() -> None:
     """Make the material, fit both curves, store them."""
     parser = argparse.ArgumentParser(description="Fit the confidence of tempo estimates.")
-    parser.add_argument("folders", nargs="*", type=Path, help="folders with a manifest.json")
-    parser.add_argument("--programmed", type=int, default=108, help="programmed clips (108)")
+    parser.add_argument("--programmed", type=int, default=180, help="programmed clips (180)")
     asked = parser.parse_args()
-    kinds = [answers(tuning_clips(map(sketch_clip, range(asked.programmed + 1))))]
-    if asked.folders:
-        recorded = (clip for folder in asked.folders for clip in folder_clips(folder))
-        kinds.append(answers(tuning_clips(recorded)))
-    stored: dict[str, object] = {
+    folded, octave = answers(tuning_clips(map(sketch_clip, range(asked.programmed + 1))))
+    stored = {
         "made_by": "python -m workbench.analysis.checks.fit_tempo",
-        "answers_on_programmed_clips": len(kinds[0][0]),
-        "answers_on_recordings": len(kinds[1][0]) if asked.folders else 0,
+        "answers": len(folded),
+        "folded": fit_curve(folded[:, :-1], folded[:, -1] > 0),
+        "octave": fit_curve(octave[:, :-1], octave[:, -1] > 0),
     }
-    programmed_folded, _ = kinds[0]
-    curves = {"folded": [programmed_folded], "octave": [octave for _, octave in kinds]}
-    for name, tables in curves.items():
-        table = np.concatenate(tables)
-        weight = np.concatenate([np.full(len(one), 1 / len(one)) for one in tables])
-        stored[name] = fit_curve(table[:, :-1], table[:, -1] > 0, weight)
     WEIGHTS_FILE.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"{WEIGHTS_FILE.name}: {json.dumps(stored)}\n")
 

@@ -15,14 +15,18 @@ References: as the rulers; EBU Tech 3341 and 3342 for the meter tones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
+from workbench.analysis.beat_scores import BeatScores, score_beats
+from workbench.analysis.beats import track_beats
 from workbench.analysis.checks import score_levels
 from workbench.analysis.checks.material import FIRST_SCORING_SEED, pulseless_clip, sketch_clip
+from workbench.analysis.checks.score_diversity import DISTANCES, Rungs, climb
 from workbench.analysis.checks.score_key import SCORED_GENRES, key_or_none, keyed_clips
 from workbench.analysis.checks.score_tempo import follows, wrong_requests_bpm
 from workbench.analysis.checks.score_untouched import (
@@ -55,6 +59,11 @@ _HOLE_MS = 10
 _CLIP_DEPTH_DB = 3.0
 _FIRST_SEAM_SEED = FIRST_SCORING_SEED + 500
 _SEAM_CLIP_S = 24.0
+# Of the retakes, the fewest and the most bars anew, and steps between.
+_VARIANCES = (0.1, 0.3, 0.6)
+
+Step = Callable[[], None]
+"""Called by a check after each of its steps."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class Size:
     seam_clips: int
     seam_kinds: tuple[str, ...]
     untouched_places: int
+    songs: int
 
 
 SIZES: Mapping[SizeName, Size] = MappingProxyType(
@@ -89,6 +99,7 @@ SIZES: Mapping[SizeName, Size] = MappingProxyType(
                 "dropout_20_ms",
             ),
             untouched_places=3,
+            songs=3,
         ),
         "full": Size(
             tempo_clips=90,
@@ -99,8 +110,22 @@ SIZES: Mapping[SizeName, Size] = MappingProxyType(
             seam_clips=36,
             seam_kinds=tuple(kind for kind in KINDS if kind != "untouched"),
             untouched_places=4,
+            songs=18,
         ),
     }
+)
+
+_QUICK_CHECKS = ("tempo", "key", "loudness", "levels")
+_QUICK = Size(
+    tempo_clips=6,
+    factors=(0.94,),
+    keys_per_genre=2,
+    level_clips=6,
+    edits=0,
+    seam_clips=0,
+    seam_kinds=(),
+    untouched_places=0,
+    songs=0,
 )
 
 
@@ -156,9 +181,11 @@ def _digits(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
-def check_tempo(size: Size) -> Iterator[RulerFigure]:
-    """Estimate, verification, and whether the estimate follows a known resampling."""
+def check_tempo(size: Size, step: Step) -> Iterator[RulerFigure]:
+    """Estimate, verification, beats, and whether the estimate follows a known resampling."""
     errors_pct, folded_pct, followed, decided = [], [], [], []
+    beats: list[BeatScores] = []
+    scores: list[list[float]] = []
     for seed in range(FIRST_SCORING_SEED, FIRST_SCORING_SEED + size.tempo_clips):
         clip = sketch_clip(seed)
         truth_bpm = clip.tempo_bpm or np.nan
@@ -171,15 +198,19 @@ def check_tempo(size: Size) -> Iterator[RulerFigure]:
             errors_pct.append(abs(tempo_error_pct(tempo.tempo_bpm, truth_bpm)))
             folded_pct.append(abs(tempo_folded_error_pct(tempo.tempo_bpm, truth_bpm)))
         followed += [follows(features, tempo, factor) for factor in size.factors]
+        if clip.beats_s is not None:
+            beats.append(score_beats(clip.beats_s, track_beats(features, tempo)))
         evidence = PulseEvidence(features.onset_bands)
         asked_bpm = (truth_bpm, *wrong_requests_bpm(truth_bpm, seed))
-        verdicts = [verify_tempo(evidence, float(asked))[0] for asked in asked_bpm]
+        answers = [verify_tempo(evidence, float(asked)) for asked in asked_bpm]
         wanted = ["match"] + ["mismatch"] * (len(asked_bpm) - 1)
         decided += [
             found == right
-            for found, right in zip(verdicts, wanted, strict=True)
+            for (found, _), right in zip(answers, wanted, strict=True)
             if found != "undecided"
         ]
+        scores.append([score for _, score in answers])
+        step()
     on = "sketch clips, 30 s"
     yield _of_share("tempo", "within 4 %", share_of(np.array(errors_pct) <= _RIGHT_PCT), on)
     folded = np.array(folded_pct)
@@ -188,6 +219,11 @@ def check_tempo(size: Size) -> Iterator[RulerFigure]:
     if len(given):
         yield _of_sample("tempo", "median error, octaves allowed", given, np.median, ("%", on))
     yield _of_share("tempo", "verification right, where decided", share_of(decided), on)
+    areas = np.array(scores)
+    yield _of_area("tempo", "verification", areas[:, :1], areas[:, 1:], on)
+    for name, what in (("f_measure", "F-measure"), ("cmlt", "CMLt"), ("amlt", "AMLt")):
+        values = np.array([getattr(one, name) for one in beats])
+        yield _of_sample("beats", f"mean {what}", values, np.mean, ("of 1", on))
     yield _of_share(
         "tempo", "follows a known resampling to 0.5 %", share_of(followed), f"{on}, no labels"
     )
@@ -198,7 +234,7 @@ def check_tempo(size: Size) -> Iterator[RulerFigure]:
     yield _of_share("tempo", "refused without a pulse", share_of(refused), "noise, gusts, clicks")
 
 
-def check_key(size: Size) -> Iterator[RulerFigure]:
+def check_key(size: Size, step: Step) -> Iterator[RulerFigure]:
     """Exact, exact or relative, and the weighted score; what is refused counts as wrong."""
     # Major keys come first, twelve of them: half of the numbers from either dozen.
     half = size.keys_per_genre // 2
@@ -207,6 +243,7 @@ def check_key(size: Size) -> Iterator[RulerFigure]:
         found = key_or_none(clip.samples, SKETCH_RATE_HZ)
         relations.append(key_relation(found.key, clip.key) if found else None)
         scores.append(key_score(found.key, clip.key) if found else 0.0)
+        step()
     on = "sketch clips of nine genres, 30 s"
     yield _of_share("key", "exact", share_of([r == "same" for r in relations]), on)
     close = share_of([r in ("same", "relative") for r in relations])
@@ -214,7 +251,7 @@ def check_key(size: Size) -> Iterator[RulerFigure]:
     yield _of_sample("key", "mean weighted score", np.array(scores), np.mean, ("of 1", on))
 
 
-def check_loudness(size: Size) -> Iterator[RulerFigure]:
+def check_loudness(size: Size, step: Step) -> Iterator[RulerFigure]:
     """Loudness, range and true peak of the meter tones, whatever the size."""
     tones = "meter tones at 48 kHz"
     for what, unit, errors in (
@@ -224,10 +261,11 @@ def check_loudness(size: Size) -> Iterator[RulerFigure]:
     ):
         worst = float(np.abs(errors).max())
         yield RulerFigure("loudness", what, worst, unit, len(errors), None, None, tones)
+    step()
 
 
-def check_levels(size: Size) -> Iterator[RulerFigure]:
-    """Clipping, dropouts and silence that were planted."""
+def check_levels(size: Size, step: Step) -> Iterator[RulerFigure]:
+    """Clipping, dropouts, silence, endings and width that were planted."""
     clips = score_levels.material_clips(size.level_clips)
     on = "built music, 6 s"
     cut = f"{on}, cut by {_CLIP_DEPTH_DB:g} dB"
@@ -245,9 +283,15 @@ def check_levels(size: Size) -> Iterator[RulerFigure]:
         np.median,
         ("s", f"{on}, silent before, inside and after"),
     )
+    right = score_levels.endings_right(clips).values()
+    endings = Share(sum(share.hits for share in right), sum(share.total for share in right))
+    yield _of_share("ending", "verdict right", endings, f"{on}, cut, faded and padded")
+    sizes_db = np.abs(score_levels.width_errors_db(clips))
+    yield _of_sample("width", "median error", sizes_db, np.median, ("dB", f"{on}, side set"))
+    step()
 
 
-def check_untouched(size: Size) -> Iterator[RulerFigure]:
+def check_untouched(size: Size, step: Step) -> Iterator[RulerFigure]:
     """Verdicts by what was done outside the span, and where the edges are found."""
     edits = list(programmed_edits(size.edits))
     for kind, audits in audits_by_treatment(edits).items():
@@ -256,9 +300,24 @@ def check_untouched(size: Size) -> Iterator[RulerFigure]:
     for kind, errors_s in edge_errors_s(edits).items():
         close = share_of(np.abs(errors_s) <= EXTENT_TOLERANCE_S)
         yield _of_share("untouched", f"{kind}: edge within 0.25 s", close, "sketch edits, 24 s")
+    step()
 
 
-def check_seams(size: Size) -> Iterator[RulerFigure]:
+def check_diversity(size: Size, step: Step) -> Iterator[RulerFigure]:
+    """Whether distances do not fall as more of a song is played anew, and what no change is."""
+    songs: list[Rungs] = []
+    for number in range(size.songs):
+        songs.append(climb(number, _VARIANCES))
+        step()
+    on = f"sketch songs, 30 s, {_VARIANCES[0]:g} to {_VARIANCES[-1]:g} of their bars anew"
+    for distance in DISTANCES:
+        up = share_of([is_up for song in songs for is_up in song.steps_up(distance)])
+        yield _of_share("diversity", f"{distance} does not fall with variance", up, on)
+    again = share_of([not song.again.any() for song in songs])
+    yield _of_share("diversity", "nothing between two renderings of a seed", again, on)
+
+
+def check_seams(size: Size, step: Step) -> Iterator[RulerFigure]:
     """Alarms at untouched places, and each kind of edit against those."""
     untouched: list[list[Seam]] = []
     edited: dict[str, list[list[float]]] = {kind: [] for kind in size.seam_kinds}
@@ -273,6 +332,7 @@ def check_seams(size: Size) -> Iterator[RulerFigure]:
         for kind, scores in edited.items():
             after = ladder.edit(kind, edge_s, rng)
             scores.append([measure_seam(after, rate_hz, edge_s).score])
+        step()
     on = f"sketch clips, {_SEAM_CLIP_S:g} s"
     alarms = share_of([seam.verdict != "none found" for seams in untouched for seam in seams])
     yield _of_share("seams", "alarms at untouched places", alarms, on)
@@ -281,34 +341,65 @@ def check_seams(size: Size) -> Iterator[RulerFigure]:
         yield _of_area("seams", _in_words(kind), np.array(rows), quiet, on)
 
 
-CHECKS: Mapping[str, Callable[[Size], Iterator[RulerFigure]]] = MappingProxyType(
+@dataclass(frozen=True)
+class Check:
+    """One group of figures, and how much work it is.
+
+    Attributes
+    ----------
+    figures : callable
+        From a size, and what to call after each step, to the figures.
+    steps : callable
+        From a size to how many steps there are.
+    step_s : callable
+        From a size to the processor seconds of one step, where this was written: what the time
+        that is left is estimated from.
+    """
+
+    figures: Callable[[Size, Step], Iterator[RulerFigure]] = field(repr=False)
+    steps: Callable[[Size], int]
+    step_s: Callable[[Size], float]
+
+    def __call__(self, size: Size, step: Step = lambda: None) -> Iterator[RulerFigure]:
+        """The figures; `step` is called after each step."""
+        return self.figures(size, step)
+
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "tempo": check_tempo,
-        "key": check_key,
-        "loudness": check_loudness,
-        "levels": check_levels,
-        "untouched": check_untouched,
-        "seams": check_seams,
+        "tempo": Check(
+            check_tempo, lambda s: s.tempo_clips, lambda s: 0.05 + 0.02 * len(s.factors)
+        ),
+        "key": Check(check_key, lambda s: len(SCORED_GENRES) * s.keys_per_genre, lambda s: 0.07),
+        "loudness": Check(check_loudness, lambda s: 1, lambda s: 1.0),
+        "levels": Check(check_levels, lambda s: 1, lambda s: 0.05 * s.level_clips),
+        "untouched": Check(check_untouched, lambda s: 1, lambda s: 1.0 * s.edits),
+        "diversity": Check(check_diversity, lambda s: s.songs, lambda s: 1.5),
+        "seams": Check(
+            check_seams,
+            lambda s: s.seam_clips,
+            lambda s: 0.27 * (s.untouched_places + len(s.seam_kinds)),
+        ),
     }
 )
 
 
-def check_rulers(
-    size: SizeName = "small", watch: Callable[[str], None] = lambda name: None
-) -> tuple[RulerFigure, ...]:
-    """Measure every ruler against its truth.
+def ruler_figures(
+    size: SizeName = "small", watch: Callable[[str, float], None] = lambda name, share: None
+) -> Iterator[RulerFigure]:
+    """Measure every ruler against its truth, figure by figure.
 
     Parameters
     ----------
     size : str
-        "small" takes about 45 s of one core, "full" many minutes; same questions, but the full one
-        has every kind of edit.
+        "small" takes half a minute of one core, "full" about five; same questions, but the full
+        one has every kind of edit.
     watch : callable
-        Told the name of each check before it begins.
+        Told the name of the check under way and the share of all the work that is done, 0..1.
 
-    Returns
-    -------
-    tuple of RulerFigure
+    Yields
+    ------
+    RulerFigure
         The same on every call and machine, but for rounding.
 
     Examples
@@ -316,11 +407,45 @@ def check_rulers(
     >>> [figure.what for figure in CHECKS["loudness"](SIZES["small"])]
     ['loudness, worst error', 'range, worst error', 'true peak, worst error']
     """
-    figures: list[RulerFigure] = []
+    chosen = SIZES[size]
+    whole_s = sum(check.steps(chosen) * check.step_s(chosen) for check in CHECKS.values())
+    work = _Work(whole_s, watch)
     for name, check in CHECKS.items():
-        watch(name)
-        figures += check(SIZES[size])
-    return tuple(figures)
+        yield from check(chosen, work.begin(name, check.step_s(chosen)))
+
+
+@cache
+def quick_figures() -> tuple[RulerFigure, ...]:
+    """The rulers of the standard set on a few clips each: what stands in every report.
+
+    Returns
+    -------
+    tuple of RulerFigure
+        Measured in about three seconds on the first call, the same after it.
+    """
+    return tuple(figure for name in _QUICK_CHECKS for figure in CHECKS[name](_QUICK))
+
+
+def check_rulers(size: SizeName = "small") -> tuple[RulerFigure, ...]:
+    """All of `ruler_figures` at once."""
+    return tuple(ruler_figures(size))
+
+
+class _Work:
+    """How much of all the work is done, in seconds of it."""
+
+    def __init__(self, whole_s: float, watch: Callable[[str, float], None]) -> None:
+        self._whole_s, self._watch, self._done_s = whole_s, watch, 0.0
+
+    def begin(self, name: str, step_s: float) -> Step:
+        """Tell that a check begins; returns what it calls after each step."""
+        self._watch(name, self._done_s / self._whole_s)
+
+        def step() -> None:
+            self._done_s += step_s
+            self._watch(name, self._done_s / self._whole_s)
+
+        return step
 
 
 def _in_words(kind: str) -> str:

@@ -1,6 +1,6 @@
 """How often is the key right? Prints shares with n and 95 % Wilson intervals.
 
-    python -m workbench.analysis.checks.score_key [clips per genre, 24 if not given]
+    python -m workbench.analysis.checks.score_key [clips per genre, 24 if not given] [FILE ...]
 
 Programmed clips of the embedded engine, 30 s each, whose key is known: for each of the nine
 genres that nothing in `key` was tuned on, all 24 keys in turn. Then, without labels, on a quarter
@@ -8,7 +8,9 @@ of them: played faster or slower by up to six semitones, the key must move by as
 a third of a semitone, or through Ogg Vorbis and back, it must stay. Last, white noise has no key
 and must be refused.
 
-`... score_key 12 tuned` scores the genres that were tuned on instead.
+`... score_key 12 tuned` scores the genres that were tuned on instead. Of audio files, whose key
+nobody knows, the same questions without labels are asked: `... score_key 0 FILE ...` asks only
+those.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from workbench.analysis.key import (
     estimate_key,
     key_relation,
 )
-from workbench.analysis.rates import share_of
+from workbench.analysis.rates import Share, share_of
+from workbench.clip import Clip
 from workbench.errors import AudioError
 from workbench.sketch import GENRES, RATE_HZ, plan_from_words, render
 from workbench.words import KeyName, parse_key
@@ -50,6 +53,15 @@ class KeyedClip:
     genre: str
     key: KeyName
     samples: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """A clip with the key that was heard in it."""
+
+    samples: FloatArray
+    rate_hz: int
+    key: KeyName
 
 
 def keyed_clips(genres: Sequence[str], numbers: Sequence[int]) -> Iterator[KeyedClip]:
@@ -127,24 +139,24 @@ def _calibration_lines(answers: Sequence[tuple[str, KeyName, Key | None]]) -> It
             yield f"  margin {low:g} to {high:g}: confidence {stated:.2f}, exact {share}"
 
 
-def _moved(clip: KeyedClip, semitones: float) -> Key | None:
+def _moved(clip: _Heard, semitones: float) -> Key | None:
     """The key heard when the clip is played faster, so that all of it rises by `semitones`."""
     factor = 2 ** (semitones / 12)
-    samples = soxr.resample(clip.samples.T, RATE_HZ * factor, RATE_HZ).T
-    return key_or_none(np.ascontiguousarray(samples), RATE_HZ)
+    samples = soxr.resample(clip.samples.T, clip.rate_hz * factor, clip.rate_hz).T
+    return key_or_none(np.ascontiguousarray(samples), clip.rate_hz)
 
 
-def _label_free_lines(clips: Sequence[tuple[KeyedClip, Key]]) -> Iterator[str]:
+def _label_free_lines(clips: Sequence[_Heard]) -> Iterator[str]:
     followed, detuned, unmoved = [], [], []
-    for number, (clip, found) in enumerate(clips):
+    for number, clip in enumerate(clips):
         step = (-6, -4, -3, -1, 1, 2, 4, 5)[number % 8]
-        wanted = found.key._replace(tonic=(found.key.tonic + step) % 12)
+        wanted = clip.key._replace(tonic=(clip.key.tonic + step) % 12)
         moved = _moved(clip, step)
         followed.append(moved is not None and moved.key == wanted)
         bent = _moved(clip, _DETUNED_SEMITONES * (-1) ** number)
-        detuned.append(bent is not None and bent.key == found.key)
-        coded = key_or_none(coded_copy(clip.samples, RATE_HZ, "OGG"), RATE_HZ)
-        unmoved.append(coded is not None and coded.key == found.key)
+        detuned.append(bent is not None and bent.key == clip.key)
+        coded = key_or_none(coded_copy(clip.samples, clip.rate_hz, "OGG"), clip.rate_hz)
+        unmoved.append(coded is not None and coded.key == clip.key)
     yield f"transposed by -6 to 5 semitones, key follows: {share_of(followed)}"
     yield f"detuned by 35 cents, key stays: {share_of(detuned)}"
     yield f"Ogg Vorbis round trip, key stays: {share_of(unmoved)}"
@@ -161,24 +173,40 @@ def _refusal_line(count: int) -> str:
 
 def _report_lines(per_genre: int, genres: Sequence[str]) -> Iterator[str]:
     answers: list[tuple[str, KeyName, Key | None]] = []
-    probes: list[tuple[KeyedClip, Key]] = []
+    probes: list[_Heard] = []
     for number, clip in enumerate(keyed_clips(genres, range(per_genre))):
         found = key_or_none(clip.samples, RATE_HZ)
         answers.append((clip.genre, clip.key, found))
         if found and number % 4 == 0:
-            probes.append((clip, found))
+            probes.append(_Heard(clip.samples, RATE_HZ, found.key))
     yield from _accuracy_lines(answers)
     yield from _calibration_lines(answers)
     yield from _label_free_lines(probes)
     yield _refusal_line(30)
 
 
+def _file_lines(paths: Sequence[str]) -> Iterator[str]:
+    heard = []
+    for path in paths:
+        clip = Clip.read(path)
+        found = key_or_none(clip.samples, clip.rate_hz)
+        if found:
+            heard.append(_Heard(clip.samples, clip.rate_hz, found.key))
+    yield f"files with a key: {Share(len(heard), len(paths))}"
+    yield from _label_free_lines(heard)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the figures; see the module for the arguments."""
     per_genre = int(arguments[0]) if arguments else 24
-    genres = TUNED_GENRES if "tuned" in arguments[1:] else SCORED_GENRES
-    for line in _report_lines(per_genre, genres):
-        sys.stdout.write(line + "\n")
+    genres = TUNED_GENRES if "tuned" in arguments[1:2] else SCORED_GENRES
+    files = arguments[2 if "tuned" in arguments[1:2] else 1 :]
+    if per_genre:
+        for line in _report_lines(per_genre, genres):
+            sys.stdout.write(line + "\n")
+    if files:
+        for line in _file_lines(files):
+            sys.stdout.write(line + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ programmed clips from scoring seeds, clips without pulse, and the clips of every
 - Resampled: the clip made faster by a known factor, and whether the estimate follows within
   0.5 %, octaves forgotten. Needs no truth.
 - Verification: the truth as request once, and four wrong requests at least 4.2 % off in any
-  octave; octave-strict: also twice and half the truth as wrong requests.
+  octave; octave-strict: also twice and half the truth as wrong requests. Near misses are requests
+  2.5 to 4 % too fast and too slow, which should be called a mismatch, too.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ _FOLLOWS_PCT = 0.5
 _WRONG_REQUESTS = 4
 # Distance of wrong requests from the truth in octaves, 4.2 % at least.
 _WRONG_OCTAVES = (0.06, 0.94)
+_NEAR_MISSES = (1.025, 1.04)
 _STAGES = ("features", "tempo", "beats")
 _PAGE_WIDTH = 180
 _CONFIDENCE_EDGES = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -72,6 +74,7 @@ class Scored:
     scores_4pct: DoubleArray
     strict_scores: DoubleArray
     verdicts: tuple[str, ...]
+    near_verdicts: tuple[str, ...]
     beats: BeatScores | None
 
 
@@ -113,6 +116,9 @@ def score_clip(clip: TruthClip, seed: int) -> Scored:
         scores_4pct=np.array([verify_tempo(evidence, r, tol_pct=4.0)[1] for r in asked]),
         strict_scores=np.array([_strict_score(evidence, r) for r in strict_asked]),
         verdicts=tuple(verify_tempo(evidence, r)[0] for r in asked),
+        near_verdicts=tuple(
+            verify_tempo(evidence, r)[0] for r in near_misses_bpm(clip.tempo_bpm, seed)
+        ),
         beats=(
             None
             if clip.beats_s is None
@@ -126,6 +132,12 @@ def wrong_requests_bpm(truth_bpm: float, seed: int) -> DoubleArray:
     generator = np.random.default_rng(seed)
     wrong: DoubleArray = truth_bpm * 2 ** generator.uniform(*_WRONG_OCTAVES, _WRONG_REQUESTS)
     return wrong
+
+
+def near_misses_bpm(truth_bpm: float, seed: int) -> DoubleArray:
+    """Two tempos, 2.5 to 4 % above the truth and as much below it."""
+    ratios = np.random.default_rng(seed).uniform(*_NEAR_MISSES, 2)
+    return np.array([truth_bpm * ratios[0], truth_bpm / ratios[1]])
 
 
 def accuracy_table(scored: list[Scored]) -> Table:
@@ -178,6 +190,7 @@ def verification_table(scored: list[Scored]) -> Table:
     """AUC at 2 % and 4 %, octave-strict at 2 %; precision and recall of the verdict at 2 %."""
     table = _table("Verification", "AUC 2 %", "AUC 4 %", "AUC strict", "precision", "recall")
     table.add_column("decisions right")
+    table.add_column("near misses refused")
     for group, members in _by_group(scored):
         said_match = [
             (verdict == "match", place == 0, verdict != "undecided")
@@ -193,6 +206,7 @@ def verification_table(scored: list[Scored]) -> Table:
             str(share_of([true for match, true, _ in said_match if match])),
             str(share_of([match for match, true, _ in said_match if true])),
             str(share_of([match == true for match, true, decided in said_match if decided])),
+            str(share_of([said == "mismatch" for one in members for said in one.near_verdicts])),
         )
     return table
 
@@ -205,7 +219,7 @@ def following_table(scored: list[Scored]) -> Table:
     for group, members in _by_group(scored):
         beats = [one.beats for one in members if one.beats is not None]
         means = [
-            f"{np.mean([getattr(one, name) for one in beats]):.3f}" if beats else "-"
+            _mean(np.array([getattr(one, name) for one in beats])) if beats else "-"
             for name in ("f_measure", "cmlt", "amlt")
         ]
         follows = share_of([one for clip in members for one in clip.follows])
@@ -280,6 +294,11 @@ def _median_error(found_bpm: DoubleArray, truth_bpm: DoubleArray) -> str:
     )
     low, high = bootstrap_interval(len(errors), lambda drawn: float(np.median(errors[drawn])))
     return f"{np.median(errors):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _mean(values: DoubleArray) -> str:
+    low, high = bootstrap_interval(len(values), lambda drawn: float(np.mean(values[drawn])))
+    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _auc(scores: DoubleArray) -> str:
