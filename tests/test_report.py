@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,7 +20,7 @@ from workbench.cost import Charge, Quote, usd
 from workbench.engines.base import Delivery
 from workbench.engines.sketch import SketchEngine
 from workbench.errors import EngineFailed, OutcomeUnknown
-from workbench.report import Finding, answer, numbers, page, write_report
+from workbench.report import Finding, answer, edges, numbers, page, write_report
 from workbench.request import AnyRequest, Inpaint, Request, Span
 from workbench.study import Study
 from workbench.sweep import Sweep
@@ -212,8 +214,76 @@ def test_an_edit_is_reported_like_a_text(tmp_path: Path) -> None:
         assert "2 of 2" in text_of(study, tmp_path / "out")
         html = page.render(study.store, mixed, page.facts(study.store, "edit", mixed, Finding()))
     assert '<th scope="col">kind</th>' in html
-    assert html.count("<td><bdi>inpaint</bdi></td>") == 2
-    assert html.count("<audio") == 3
+    takes_html = html[html.index('<section id="takes">') :]
+    assert takes_html.count("<td><bdi>inpaint</bdi></td>") == 2
+    assert takes_html.count("<audio") == 3
+
+
+def edited(folder: Path, **options: float) -> Study:
+    """Inpaints of 16 s of house from 6 s to 10 s, with clean edges and as `options` spoil them."""
+    source = folder / "source.wav"
+    text = Sweep(Request(tags="house, loop, 124 BPM", lyrics="[inst]", duration_s=16))
+    with Study("source", text, [SketchEngine()], store=folder) as made:
+        made.run(watch=silent)
+        made.store.clip(made.takes()[0]).write(source)
+    edit = Inpaint(tags="house, 124 BPM", source=source, span=Span(start_s=6, end_s=10))
+    axes: dict[str, Any] = {f"options.{name}": [0.0, value] for name, value in options.items()}
+    return Study("edit", Sweep(edit, **axes), [SketchEngine()], store=folder)
+
+
+def test_edges_stand_worst_first_with_the_sound_around_them(tmp_path: Path) -> None:
+    with edited(tmp_path, seam_level_db=9.0) as study:
+        study.run(watch=silent)
+        done = table(study)
+        found = edges.edges(study.store, done)
+        sounds = edges.players(study.store, found)
+        path = write_report(study.store, study.name, tmp_path / "out")
+    loud = [edge.take["axis_options.seam_level_db"] for edge in found]
+    assert loud == [9.0, 9.0, 0.0, 0.0]
+    assert sorted((edge.side, edge.time_s) for edge in found[:2]) == [("end", 10.0), ("start", 6.0)]
+    scores = [edge.score or 0.0 for edge in found]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 0.5
+    for (address, fault), _ in zip(sounds, found, strict=True):
+        heard = Clip.from_bytes(base64.b64decode(address.partition(",")[2]))
+        assert not fault
+        assert (heard.channels, heard.rate_hz) == (2, 48_000)
+        assert heard.duration_s == pytest.approx(2 * edges.AROUND_S, abs=0.1)
+    html = path.read_text(encoding="utf-8")
+    assert html.count("<audio") == 2 + len(found)
+    said = path.with_name("report.md").read_text(encoding="utf-8")
+    assert "## Edges" in said
+    assert said.count("| identical |") == len(found)
+
+
+def test_the_sound_around_an_edge_holds_the_edge(tmp_path: Path) -> None:
+    with edited(tmp_path, seam_level_db=9.0) as study:
+        study.run(watch=silent)
+        worst = edges.edges(study.store, table(study))[0]
+        ((address, _),) = edges.players(study.store, [worst])
+    heard = Clip.from_bytes(base64.b64decode(address.partition(",")[2])).samples
+    middle = heard.shape[1] // 2
+    outer, inner = sorted(float(half.std()) for half in (heard[:, :middle], heard[:, middle:]))
+    assert 20 * np.log10(inner / outer) == pytest.approx(9, abs=3)
+
+
+def test_edges_without_room_or_sound_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with edited(tmp_path, seam_level_db=9.0) as study:
+        study.run(watch=silent)
+        found = edges.edges(study.store, table(study))
+        monkeypatch.setattr(edges, "PLAYERS_MAX_BYTES", 200_000)
+        sounds = edges.players(study.store, found)
+        assert [bool(address) for address, _ in sounds] == [True, False, False, False]
+        assert "no room in this file" in sounds[-1][1]
+        study.store.audio.path(found[0].take["audio"]).unlink()
+        assert edges.players(study.store, found[:1]) == [("", "the audio is gone")]
+
+
+def test_only_edits_have_edges(study: Study) -> None:
+    study.run(watch=silent)
+    assert edges.edges(study.store, table(study)) == []
 
 
 class Billed(Planted):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,7 @@ from markdown_it import MarkdownIt
 from tests.browser import launched
 from tests.conftest import Planted, silent
 from workbench import plots
+from workbench.analysis.checks.rulers import quick_figures
 from workbench.engines.sketch import SketchEngine
 from workbench.errors import EngineFailed
 from workbench.provenance import provenance
@@ -55,7 +58,11 @@ def text(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def html(text: str) -> str:
-    return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
+    return rendered(text)
+
+
+def rendered(markdown: str) -> str:
+    return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))
 
 
 def test_the_whole_report_is_there_as_markdown(html: str) -> None:
@@ -77,12 +84,27 @@ def test_the_whole_report_is_there_as_markdown(html: str) -> None:
     assert "<td>0.1235</td>" in html
 
 
+def test_the_rulers_are_checked_on_programmed_clips(
+    planted_study: Callable[..., Study], tmp_path: Path
+) -> None:
+    with planted_study(Planted()) as study:
+        study.run(watch=silent)
+        page = unescape(write_report(study.store, study.name, tmp_path).read_text(encoding="utf-8"))
+    markdown = rendered((tmp_path / "report.md").read_text(encoding="utf-8"))
+    figures = quick_figures()
+    assert {figure.ruler for figure in figures} >= {"tempo", "beats", "key", "loudness", "silence"}
+    for figure in figures:
+        cells = (figure.what, figure.text, figure.interval_text, str(figure.n))
+        assert "</td>\n<td>".join(cells) in unescape(markdown)
+        assert re.search(r"</td><td[^>]*>".join(map(re.escape, cells)), page)
+
+
 def test_hostile_words_neither_break_a_table_nor_become_markup(html: str) -> None:
     assert "<script>" not in html
     assert "<em>" not in html
     assert "href" not in html
     tables = re.findall(r"<table>.*?</table>", html, re.DOTALL)
-    assert len(tables) == 8
+    assert len(tables) == 9
     for each in tables:
         rows = re.findall(r"<tr>(.*?)</tr>", each, re.DOTALL)
         assert len({len(re.findall(r"<t[hd]>", row)) for row in rows}) == 1

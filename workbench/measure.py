@@ -6,7 +6,8 @@ with its reason, never a gap. The rulers themselves, and the error of each, live
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from workbench.analysis.peaks import Peaks
     from workbench.analysis.pulse import PulseEvidence
     from workbench.analysis.silence import Silence
+    from workbench.analysis.tempo import Tempo
 
 Spans = tuple[tuple[float, float], ...]
+Edges = tuple[float | None, float | None]
 
 NOT_ASKED = "not asked for"
 NO_EDIT = "not an edit"
@@ -52,7 +55,7 @@ class Edit:
 
     source: Samples
     spans: Spans
-    edges_s: tuple[float | None, float | None]
+    edges_s: Edges
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,13 @@ class Subject:
         from workbench.analysis.pulse import PulseEvidence
 
         return PulseEvidence(self.features.onset_bands)
+
+    @cached_property
+    def tempo(self) -> Tempo:
+        """How fast it is, or why that is undefined."""
+        from workbench.analysis.tempo import estimate_tempo
+
+        return estimate_tempo(self.features, self.pulse)
 
     @cached_property
     def k_weighted(self) -> KWeighted:
@@ -120,18 +130,77 @@ class Subject:
             raise AudioError(str(error)) from None
 
 
-def _laid_out(request: Inpaint | Outpaint, source: Clip) -> Edit:
+def compute_features(subjects: Sequence[Subject], device: str) -> None:
+    """Compute the rhythm and timbre arrays of many subjects together, on a torch device.
+
+    Parameters
+    ----------
+    subjects : sequence of Subject
+        Those of one rate and length share a pass. What cannot be measured keeps its own reason.
+    device : str
+        Where torch computes: "cuda", "cuda:1", "cpu", ...
+
+    Raises
+    ------
+    MetricUnavailable
+        If torch is not installed, or sees no such device.
+    """
+    from workbench.analysis.batched import batched_features, check_device
+
+    check_device(device)
+    alike: dict[tuple[int, int], list[Subject]] = {}
+    for subject in subjects:
+        shape = (subject.clip.rate_hz, subject.clip.samples.shape[1])
+        alike.setdefault(shape, []).append(subject)
+    for (rate_hz, _), group in alike.items():
+        with suppress(AudioError):
+            found = batched_features([each.clip.samples for each in group], rate_hz, device)
+            for subject, features in zip(group, found, strict=True):
+                vars(subject)["features"] = features  # where `cached_property` keeps it
+
+
+def edges_of(request: AnyRequest) -> Edges:
+    """Where the edges of an edit lie in its result, by what was asked and its source's header.
+
+    Parameters
+    ----------
+    request : Request, Inpaint or Outpaint
+
+    Returns
+    -------
+    tuple of float or None
+        Start and end in seconds; None where the edit begins or ends with the clip, or is none.
+
+    Raises
+    ------
+    AudioError
+        If the source is an address, or no audio file.
+    FileNotFoundError
+        If the source is gone.
+    """
+    if isinstance(request, Request):
+        return None, None
+    return _edges_s(request, request.source.duration_s)
+
+
+def _edges_s(request: Inpaint | Outpaint, source_s: float) -> Edges:
     if isinstance(request, Inpaint):
-        start_s, end_s = request.span.resolve(source.duration_s)
-        edges_s = (start_s or None, end_s if end_s < source.duration_s else None)
-        return Edit(source.samples, ((start_s, end_s),), edges_s)
+        start_s, end_s = request.span.resolve(source_s)
+        return start_s or None, end_s if end_s < source_s else None
+    return request.before_s or None, request.before_s + source_s if request.after_s else None
+
+
+def _laid_out(request: Inpaint | Outpaint, source: Clip) -> Edit:
+    edges_s = _edges_s(request, source.duration_s)
+    if isinstance(request, Inpaint):
+        return Edit(source.samples, (request.span.resolve(source.duration_s),), edges_s)
     start_s, end_s = request.before_s, request.before_s + source.duration_s
     added = [round(side_s * source.rate_hz) for side_s in (request.before_s, request.after_s)]
     spans = ((0.0, start_s), (end_s, end_s + request.after_s))
     return Edit(
         source=np.pad(source.samples, ((0, 0), added)),
         spans=tuple(span for span in spans if span[0] < span[1]),
-        edges_s=(start_s or None, end_s if request.after_s else None),
+        edges_s=edges_s,
     )
 
 
@@ -172,7 +241,7 @@ class Measure:
 def _ask_tempo(subject: Subject) -> Values:
     from workbench.analysis import tempo as ruler
 
-    found = ruler.estimate_tempo(subject.features)
+    found = subject.tempo
     if found.tempo_bpm is None:
         raise AudioError(found.reason)
     values: dict[str, float | str | None] = {
@@ -384,7 +453,7 @@ KEY = Measure(
 DURATION = Measure("duration", 1, ("duration_s", "duration_error_s"), _ask_duration)
 SEAMS = Measure(
     "seams",
-    1,
+    2,
     (
         "seam_score_start",
         "seam_verdict_start",

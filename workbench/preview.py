@@ -19,6 +19,10 @@ RATE_HZ = 24_000
 _LEVEL = 0.9
 # What music takes at this level; noise takes less.
 BYTES_PER_S = 4_500
+# For an excerpt in which an edge is to be heard: about 200 kbit/s.
+_FINE_RATE_HZ = 48_000
+_FINE_LEVEL = 0.2
+_FADE_S = 0.02
 
 
 def preview_mp3(clip: Clip, max_s: float) -> bytes:
@@ -49,6 +53,46 @@ def preview_mp3(clip: Clip, max_s: float) -> bytes:
     file = io.BytesIO()
     Clip(np.clip(mono, -1, 1)[np.newaxis], RATE_HZ).encode(
         file, ".mp3", compression_level=_LEVEL, bitrate_mode="VARIABLE"
+    )
+    return file.getvalue()
+
+
+def excerpt_mp3(clip: Clip, start_s: float, end_s: float) -> bytes:
+    """A part of a clip as MP3 that keeps what tells an edge: both channels, all of the spectrum.
+
+    Parameters
+    ----------
+    clip : Clip
+    start_s, end_s : float
+        Clamped to the clip; both ends are faded over 20 ms.
+
+    Returns
+    -------
+    bytes
+        An MP3 file, about 25 kB a second.
+
+    Raises
+    ------
+    AudioError
+        If the clip has more than two channels.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, (2, 48_000))
+    >>> part = Clip.from_bytes(excerpt_mp3(Clip(noise, 48_000), 0.2, 0.6))
+    >>> part.channels, part.rate_hz, abs(part.duration_s - 0.4) < 0.1
+    (2, 48000, True)
+    """
+    if clip.channels > 2:
+        raise AudioError(f"an MP3 holds two channels at most, not {clip.channels}.")
+    samples = clip.cut(start_s, end_s).at_rate(_FINE_RATE_HZ).samples.copy()
+    n = min(samples.shape[1] // 2, round(_FADE_S * _FINE_RATE_HZ))
+    into = np.linspace(0, 1, n, dtype=np.float32)
+    samples[:, :n] *= into
+    samples[:, samples.shape[1] - n :] *= into[::-1]
+    file = io.BytesIO()
+    Clip(np.clip(samples, -1, 1), _FINE_RATE_HZ).encode(
+        file, ".mp3", compression_level=_FINE_LEVEL, bitrate_mode="VARIABLE"
     )
     return file.getvalue()
 

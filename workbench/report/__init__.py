@@ -8,7 +8,6 @@ dictionary.
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +18,13 @@ from workbench.report import markdown, page
 from workbench.report.finding import Drawn, Finding
 from workbench.report.numbers import answer
 from workbench.report.page import ruler
+from workbench.report.put import put
+from workbench.report.rulers import write_ruler_report
 from workbench.statistics.observed import unit_of
 from workbench.store import Store
 from workbench.tables import COLUMNS, table
 
-__all__ = ["Drawn", "Finding", "answer", "ruler", "write_report"]
+__all__ = ["Drawn", "Finding", "answer", "ruler", "write_report", "write_ruler_report"]
 
 
 def write_report(
@@ -63,19 +64,19 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     takes = table(store, name)
     finding = finding or Finding()
-    _write(folder / "takes.csv", takes.to_csv(index=False))
-    _write(folder / "takes.parquet", _typed(takes).to_parquet(index=False))
-    _write(folder / "columns.csv", _dictionary(takes).to_csv(index=False))
+    put(folder / "takes.csv", takes.to_csv(index=False))
+    put(folder / "takes.parquet", _typed(takes).to_parquet(index=False))
+    put(folder / "columns.csv", _dictionary(takes).to_csv(index=False))
     if len(finding.table.columns):
-        _write(folder / "answer.csv", finding.table.to_csv(index=False))
+        put(folder / "answer.csv", finding.table.to_csv(index=False))
     files = []
     for number, drawn in enumerate(finding.figures, start=1):
         files.append(f"figure-{number}.svg")
-        _write(folder / files[-1], plots.svg(drawn.figure))
+        put(folder / files[-1], plots.svg(drawn.figure))
     said = page.facts(store, name, takes, finding)
-    _write(folder / "report.md", markdown.render({**said, "files": files}))
+    put(folder / "report.md", markdown.render({**said, "files": files}))
     path = folder / "report.html"
-    _write(path, page.render(store, takes, said))
+    put(path, page.render(store, takes, said))
     return path
 
 
@@ -103,10 +104,3 @@ def _dictionary(takes: pd.DataFrame) -> pd.DataFrame:
         for name, kind in zip(takes.columns, _typed(takes).dtypes, strict=True)
     ]
     return pd.DataFrame(rows)
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    # Two processes may write the same report at once.
-    incoming = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    incoming.write_bytes(content.encode() if isinstance(content, str) else content)
-    incoming.replace(path)

@@ -227,10 +227,10 @@ def ruler_check(takes: pd.DataFrame) -> str:
     """How the tempo ruler did on takes whose tempo is known by construction; "" without any."""
     from workbench.analysis.tempo import tempo_folded_error_pct, tempo_ratio_class
 
-    known = takes[takes["truth_tempo_bpm"].notna() & column(takes, "tempo_bpm").notna()]
-    if known.empty:
+    both = pd.DataFrame({"found": column(takes, "tempo_bpm"), "true": takes["truth_tempo_bpm"]})
+    pairs = [(float(found), float(true)) for found, true in both.dropna().to_numpy()]
+    if not pairs:
         return ""
-    pairs = list(zip(known["tempo_bpm"], known["truth_tempo_bpm"], strict=True))
     sizes = [abs(tempo_folded_error_pct(found, truth)) for found, truth in pairs]
     close = [size <= plots.TOLERANCE_PCT for size in sizes]
     same = [tempo_ratio_class(found, truth) == "same" for found, truth in pairs]
