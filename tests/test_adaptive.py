@@ -229,3 +229,20 @@ def test_search_and_halve_run_from_a_study_file(
     assert "Best duration_s: 5" in capsys.readouterr().out
     assert main(["halve", file, "--objective", "duration_s", "--high"]) == 0
     assert "Best duration_s: 6" in capsys.readouterr().out
+
+
+def test_halving_drafts_from_the_command_line(
+    study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = study_file.read_text().replace("duration_s: [5, 6]", "tags: [house, techno, jazz]")
+    study_file.write_text(text.replace("count: 4", "count: 1"))
+    command = ["halve", str(study_file), "--objective", "loudness_lufs", "--high"]
+    assert main([*command, "--draft", "duration_s=5", "--keep", "0.3"]) == 0
+    assert "1 cells compared, 4 takes" in capsys.readouterr().out  # three drafts, one final
+    drafts = table(tmp_path / "store", "hunt, rung 1 of 2")
+    finals = table(tmp_path / "store", "hunt, rung 2 of 2")
+    assert set(drafts["asked_duration_s"]) == {5.0}
+    best = drafts.sort_values("loudness_lufs")["tags"].iloc[-1]
+    assert (set(finals["tags"]), len(finals)) == ({best}, 1)
+    assert set(finals["asked_duration_s"]) == {60.0}
+    assert main([*command, "--draft", "duration_s"]) == 64

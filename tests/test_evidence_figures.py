@@ -39,12 +39,14 @@ def priced() -> list[statistics.Point]:
     """Three engines: cheap and good, dear and better, dear and bad."""
     places = {"cheap": (0.01, 2.0), "dear": (0.5, 1.0), "bad": (0.6, 9.0)}
     rows = [
-        {"engine": name, "charged_usd": usd, "tempo_off_pct": off + 0.01 * i}
+        {"engine": name, "charged_usd": usd, "tempo_error_size_pct": off + 0.01 * i}
         for name, (usd, off) in places.items()
         for i in range(6)
     ]
     frame = pd.DataFrame(rows)
-    return statistics.pareto_frontier(frame, "charged_usd", "tempo_off_pct", "engine", best="low")
+    return statistics.pareto_frontier(
+        frame, "charged_usd", "tempo_error_size_pct", "engine", best="low"
+    )
 
 
 def drafts() -> pd.DataFrame:
@@ -93,7 +95,9 @@ ALL: Sequence[Plot] = (
     split(),
     figures.edges([("level 3", 5, 6), (HOSTILE, 0, 6)]),
     figures.drift(pd.Series([0.1, -0.2]), pd.Series(["a", "b"])),
-    figures.loops(pd.DataFrame({"score": [0.2], "verdict": ["none found"], "tags": [HOSTILE]})),
+    figures.loops(
+        pd.DataFrame({"loop_score": [0.2], "verdict": ["none found"], "tags": [HOSTILE]})
+    ),
 )
 EMPTY: Sequence[Plot] = (
     figures.differences("Differences", []),
@@ -170,7 +174,7 @@ def test_each_take_of_a_library_is_chosen_spare_or_out() -> None:
 def test_the_shares_add_up_and_the_edges_are_shares() -> None:
     (panel,) = split().panels
     assert sum(row.value for row in panel.rows) == pytest.approx(100)
-    assert panel.rows[0].label == "style"
+    assert panel.rows[0].label == "tag set"
     (edges,) = figures.edges([("level", 3, 4)]).panels
     assert edges.rows[0].value == 75
 

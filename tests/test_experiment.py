@@ -6,24 +6,35 @@ import ast
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.test_ground import ROOT
+from workbench.cli.notebooks import pair
+from workbench.engines import ENGINES, is_hosted
 from workbench.errors import ExperimentError, RequestError
 from workbench.experiment import (
     Experiment,
+    changed,
+    changed_since,
+    compare_runs,
     experiments_folder,
+    go_on,
     list_experiments,
     read_experiment,
+    read_run,
     run_experiment,
 )
 from workbench.provenance import _checkout, provenance
+from workbench.studyfile import StudyFile
+from workbench.sweep import Sweep
 
 Make = Callable[..., Experiment]
 HOSTILE = '\'; raise SystemExit #\n""" $(id) `id` {x} %s \\N{BULLET} </script> ‮ 日本'
@@ -131,6 +142,56 @@ def test_the_kernel_is_this_python_whatever_is_registered(
     assert (said["python"], said["prefix"]) == (sys.executable, sys.prefix)
 
 
+def test_a_dotted_name_changes_a_part_and_leaves_the_rest(make: Make, tmp_path: Path) -> None:
+    experiment = make(SAY, text={"engines": ["sketch"], "axes": {"options.steps": [8], "seed": 1}})
+    changes = {"text.engines": ["local"], "text.axes.options.steps": [27], "text.budget_usd": 2}
+    said = say(run_experiment(experiment, changes, tmp_path / "runs"))
+    axes = {"options.steps": [27], "seed": 1}
+    assert said["text"] == {"engines": ["local"], "axes": axes, "budget_usd": 2}
+    assert experiment.parameters["text"]["engines"] == ["sketch"]  # the experiment's own stay
+    with pytest.raises(RequestError, match=r"no parameter number\.part"):
+        run_experiment(experiment, {"number.part": 1}, tmp_path / "runs")
+
+
+BREAKS_ONCE = (
+    "import pathlib\nleft = pathlib.Path('left.txt')\n"
+    "if not left.exists():\n    left.write_text('kept')\n    raise KeyError('tempo')"
+)
+
+
+def test_a_run_that_broke_goes_on_in_its_own_folder(make: Make, tmp_path: Path) -> None:
+    experiment = make(BREAKS_ONCE, SAY)
+    with pytest.raises(ExperimentError):
+        run_experiment(experiment, {"number": 2}, tmp_path / "runs")
+    (folder,) = (tmp_path / "runs").iterdir()
+    broken = read_run(folder)
+    again = replace(experiment, parameters=broken["parameters"])
+    assert go_on(again, {"number": 3}, folder) == folder
+    assert (say(folder)["number"], (folder / "left.txt").read_text()) == (3, "kept")
+    record = read_run(folder)
+    assert "failed" not in record
+    (tried,) = record["earlier"]
+    assert tried["started_at"] == broken["started_at"]
+    assert "KeyError" in tried["failed"]
+    assert list((tmp_path / "runs").iterdir()) == [folder]
+    assert compare_runs(folder, folder) == {}
+
+
+def test_what_changed_since_a_run_is_named(make: Make, tmp_path: Path) -> None:
+    experiment = make(SAY)
+    record = read_run(run_experiment(experiment, {}, tmp_path / "runs"))
+    assert changed_since(record, experiment) == []
+    experiment.notebook.write_text(experiment.notebook.read_text().replace("as is", "changed"))
+    assert changed_since(record | {"commit": "another"}, experiment) == ["notebook", "commit"]
+
+
+def test_going_on_needs_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    from workbench.cli import main
+
+    assert main(["experiment", "run", "loop-bed", "--go-on"]) == 65
+    assert "needs a run's folder" in capsys.readouterr().err
+
+
 def test_provenance_says_what_it_takes_to_run_it_again(make: Make, tmp_path: Path) -> None:
     experiment = make(SAY, number=3)
     first = run_experiment(experiment, {"text": "it's"}, tmp_path / "runs")
@@ -201,6 +262,30 @@ def test_each_folder_says_its_question_and_its_command(folder: Path) -> None:
     else:
         assert named
         assert all((ROOT / word).exists() for word in named)
+
+
+ASKED = [folder for folder in FOLDERS if (folder / "params.yml").is_file()]
+
+
+@pytest.mark.parametrize("folder", ASKED, ids=lambda folder: folder.name)
+def test_what_a_readme_says_to_change_can_bechanged(folder: Path) -> None:
+    """Every command it names is one that the experiment takes, down to the study's fields."""
+    text = (folder / "README.md").read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.startswith("workbench ")]
+    assert len(lines) >= 2
+    for line in lines:
+        *start, name = shlex.split(line)[:4]
+        assert (start, name) == (["workbench", "experiment", "run"], folder.name)
+        changes = dict(pair(word) for word in shlex.split(line)[4:] if word != "-p")
+        parameters = changed(read_experiment(folder.parent, name), changes)
+        if "study" not in parameters:
+            continue
+        study = StudyFile(**parameters["study"])
+        assert all(each.name in ENGINES for each in study.engines)
+        if any(is_hosted(each.name) for each in study.engines) and not study.loopback:
+            assert study.budget_usd  # no line here spends without a cap
+        if "source" not in parameters:
+            assert len(Sweep(study.base, skip=study.skip, **study.axes)) > 1
 
 
 def test_experiments_are_found_from_below_and_read_by_name(tmp_path: Path) -> None:

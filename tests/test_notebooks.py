@@ -36,9 +36,9 @@ SMALL: dict[str, dict[str, Any]] = {
 # What a notebook leaves beside the executed notebook and its record.
 LEAVES = {
     "cost-and-quality.ipynb": {"report.html", "takes.csv"},
-    "experiment.ipynb": {"report.html", "takes.csv", "report.md"},
-    "tempo-fidelity.ipynb": {"report.html", "takes.csv"},
-    "check-the-rulers.ipynb": {"rulers.csv"},
+    "experiment.ipynb": {"report.html", "takes.csv", "report.md", "answer.json"},
+    "tempo-fidelity.ipynb": {"report.html", "takes.csv", "answer.json"},
+    "check-the-rulers.ipynb": {"rulers.csv", "answer.json", "report.html"},
     "your-own-files.ipynb": {"files.csv"},
 }
 # A sentence from the numbers: it holds some, and none of them is missing.

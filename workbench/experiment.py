@@ -6,17 +6,22 @@ An experiment is a folder ``experiments/NAME/`` with a ``params.yml``::
     notebook: tempo-fidelity.ipynb      # in notebooks/
     parameters: {seeds: 4}             # over the notebook's own defaults
 
+A parameter may hold others; a dotted name such as ``study.engines`` changes one of them and
+leaves the rest.
+
 A run leaves a new folder with the executed notebook, whatever the notebook wrote into it, and
 ``provenance.json``. The notebook runs in a process of its own with that folder as its working
-directory, so several experiments can run side by side.
+directory, so several experiments can run side by side. A run that broke off goes on in its own
+folder: what its notebook left there, such as finished takes, is there for it to find.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +40,9 @@ if TYPE_CHECKING:
 EXECUTED = "executed.ipynb"
 PROVENANCE = "provenance.json"
 ANSWER = "answer.json"
-_ALWAYS_DIFFERENT = {"started_at", "ended_at", "again"}
+_ALWAYS_DIFFERENT = {"started_at", "ended_at", "again", "earlier"}
+# What may make a second run come out otherwise, beside its parameters.
+_CODE = ("notebook", "workbench", "commit", "lock", "packages", "python", "machine")
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def run_experiment(
     ----------
     experiment : Experiment
     changes : mapping
-        Parameters over the experiment's own.
+        Parameters over the experiment's own; a dotted name changes a part of one.
     runs : Path
         Where the new folder is made.
     timeout_s : int
@@ -109,21 +116,104 @@ def run_experiment(
     ExperimentError
         If a cell fails; the executed notebook is saved and named in the error.
     """
+    parameters = changed(experiment, changes)
+    folder = _new_folder(runs, experiment.name)
+    return _run_in(folder, experiment, _provenance(experiment, parameters), timeout_s)
+
+
+def go_on(
+    experiment: Experiment, changes: Mapping[str, Any], folder: Path, *, timeout_s: int = 3600
+) -> Path:
+    """Run an experiment once more in the folder of a run, where it finds what that run left.
+
+    A run that broke off is finished so, and one whose budget or seeds are raised is enlarged;
+    the record keeps when each try began and ended.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The run's own: parameters as `read_run` gives them.
+    changes, timeout_s
+        As for `run_experiment`.
+    folder : Path
+        The run's.
+
+    Raises
+    ------
+    RequestError, ExperimentError
+        As `run_experiment`.
+    """
+    before = read_run(folder)
+    record = _provenance(experiment, changed(experiment, changes))
+    tries = {name: before[name] for name in ("started_at", "ended_at", "failed") if name in before}
+    record["earlier"] = [*before.get("earlier", []), tries]
+    return _run_in(folder.resolve(), experiment, record, timeout_s)
+
+
+def changed_since(record: Mapping[str, Any], experiment: Experiment) -> list[str]:
+    """What of the code and its surroundings is not as a run's record says.
+
+    Parameters
+    ----------
+    record : mapping
+        As `read_run` gives it.
+    experiment : Experiment
+    """
+    today = _provenance(experiment, {})
+    return [name for name in _CODE if record.get(name) != today.get(name)]
+
+
+def changed(experiment: Experiment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The experiment's parameters with changes put in; all known to its notebook.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    changes : mapping
+        By name; a dotted name changes a part of a parameter.
+
+    Raises
+    ------
+    RequestError
+        If a parameter is unknown; the message lists the known ones.
+    """
     import papermill
 
     known = papermill.inspect_notebook(str(experiment.notebook))
-    parameters = {**experiment.parameters, **changes}
+    parameters = copy.deepcopy(dict(experiment.parameters))
+    for name, value in changes.items():
+        _put(parameters, name, value)
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise RequestError(
             f"{experiment.name} has no parameter {', '.join(unknown)}: "
             f"it knows {', '.join(sorted(known))}."
         )
-    folder = _new_folder(runs, experiment.name)
-    record = _provenance(experiment, parameters)
+    return parameters
+
+
+def _put(tree: dict[str, Any], name: str, value: Any) -> None:
+    """Set a value by its dotted name; a name that is there as it stands comes first.
+
+    Examples
+    --------
+    >>> tree = {"study": {"axes": {"options.steps": [8]}}}
+    >>> _put(tree, "study.axes.options.steps", [8, 27])
+    >>> _put(tree, "study.budget_usd", 2)
+    >>> tree
+    {'study': {'axes': {'options.steps': [8, 27]}, 'budget_usd': 2}}
+    """
+    head, dot, rest = name.partition(".")
+    if name not in tree and dot and isinstance(tree.get(head), dict):
+        _put(tree[head], rest, value)
+    else:
+        tree[name] = value
+
+
+def _run_in(folder: Path, experiment: Experiment, record: dict[str, Any], timeout_s: int) -> Path:
     _write_json(folder / PROVENANCE, record)
     try:
-        _execute(experiment, parameters, folder, timeout_s)
+        _execute(experiment, record["parameters"], folder, timeout_s)
     except ExperimentError as error:
         record["failed"] = str(error)
         raise
@@ -149,6 +239,33 @@ def read_run(folder: Path) -> dict[str, Any]:
     if answer.is_file():
         record |= json.loads(answer.read_text(encoding="utf-8"))
     return dict(record)
+
+
+def leave_answer(
+    question: str,
+    sentences: Sequence[str],
+    *,
+    engines: Mapping[str, Mapping[str, Any]] | None = None,
+    numbers: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> None:
+    """Leave a run's answer beside its record, where `read_run` finds it.
+
+    Parameters
+    ----------
+    question : str
+    sentences : sequence of str
+        The shortest way to say it first, the price last.
+    engines : mapping, optional
+        What decided the audio, by engine's name.
+    numbers : mapping, optional
+        What was estimated, by name, as two runs are compared in it.
+    folder : Path, optional
+        The run's; the working directory, which is a notebook's own, if not given.
+    """
+    said = {"question": question, "answer": list(sentences), "engines": dict(engines or {})}
+    said["numbers"] = dict(numbers or {})
+    _write_json((folder or Path()) / ANSWER, said)
 
 
 def command(name: str, parameters: Mapping[str, Any]) -> str:
@@ -183,7 +300,12 @@ def compare_runs(one: Path, other: Path) -> dict[str, tuple[str, str]]:
 
 
 def _flat(value: Any, name: str = "") -> dict[str, str]:
-    """Nested data as one level of dotted names."""
+    """Nested data as one level of dotted names; of an answer its first sentence and its price.
+
+    What lies between is compared by its numbers, which have names; sentences have only an order.
+    """
+    if name == "answer" and len(value) > 1:
+        value = {"in a sentence": value[0], "price": value[-1]}
     if isinstance(value, Mapping):
         parts = [_flat(each, f"{name}.{key}" if name else str(key)) for key, each in value.items()]
         return {key: said for part in parts for key, said in part.items()}

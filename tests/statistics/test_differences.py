@@ -16,11 +16,11 @@ from tests.statistics.simulated import (
     paired_table,
 )
 from workbench.errors import RequestError
-from workbench.statistics import compare_levels, paired_difference
+from workbench.statistics import compare_levels, held_together, paired_difference
 
 
 @both_sizes
-@pytest.mark.parametrize("pairs", [5, 20])
+@pytest.mark.parametrize("pairs", [3, 5, 20])
 @pytest.mark.parametrize("skewed", [False, True])
 def test_intervals_hold_the_truth(studies: int, pairs: int, skewed: bool) -> None:
     rng = np.random.default_rng(pairs)
@@ -67,8 +67,8 @@ def test_two_decibels_are_found_and_said() -> None:
     found = paired_difference(table, "loudness_lufs", "tags", "seed")
     assert found.verdict == "higher"
     assert found.effect_size == pytest.approx(found.estimate / found.sd * (1 - 3 / 43))
-    assert found.sentence.startswith("loudness_lufs with tags “loud” is ")
-    for said in ("LU higher than with “plain”", "95 % interval", "effect", "12 pairs"):
+    assert found.sentence.startswith("loudness with tags “loud” is ")
+    for said in ("LU higher than with “plain”", "95 % interval", "effect size", "12 pairs"):
         assert said in found.sentence
     swapped = paired_difference(table, "loudness_lufs", "tags", "seed", levels=("loud", "plain"))
     assert (swapped.verdict, swapped.estimate) == ("lower", -found.estimate)
@@ -110,6 +110,51 @@ def test_takes_of_one_level_and_pair_are_averaged_first() -> None:
     )
     found = paired_difference(table, "gaps", "engine", "seed")
     assert (found.n, found.estimate, found.takes_per_pair) == (2, 2.0, 4.0)
+
+
+def test_what_was_chosen_is_matched_and_does_not_count_as_luck() -> None:
+    """A seed's luck is shared by its tag sets, so that four sets of five seeds are five pairs."""
+    rng = np.random.default_rng(6)
+    rows = pd.DataFrame(
+        [(s, t, e) for s in range(5) for t in range(4) for e in "xy"],
+        columns=["seed", "style", "engine"],
+    )
+    hits = {"matched": 0, "as if all were luck": 0}
+    for _ in range(300):
+        shift = rng.normal(size=5)  # of this seed, on engine y, whatever the tags
+        table = rows.assign(gaps=rng.normal(scale=0.3, size=len(rows)) + 10.0 * rows["style"])
+        table.loc[table["engine"] == "y", "gaps"] += shift[table["seed"]][table["engine"] == "y"]
+        found = paired_difference(table, "gaps", "engine", "seed", within=["style"])
+        hits["matched"] += found.low <= 0 <= found.high
+        both = table.assign(cell=table["seed"].astype(str) + "/" + table["style"].astype(str))
+        naive = paired_difference(both, "gaps", "engine", "cell")
+        hits["as if all were luck"] += naive.low <= 0 <= naive.high
+    measured(f"coverage of 300: {hits}")
+    assert_covers(hits["matched"], 300)
+    assert hits["as if all were luck"] < 0.8 * 300  # what `within` is for
+
+
+def test_a_take_that_is_missing_does_not_shift_the_rest() -> None:
+    """Where a style is lost on one side only, its partner is left out, not averaged in."""
+    table = pd.DataFrame(
+        [(s, t, e) for s in range(3) for t in (0, 50) for e in "xy"],
+        columns=["seed", "style", "engine"],
+    )
+    table["gaps"] = table["style"] + 1.0 * (table["engine"] == "y")
+    found = paired_difference(table.drop(index=3), "gaps", "engine", "seed", within=["style"])
+    assert (found.estimate, found.n, found.unpaired) == (1.0, 3, 1)
+    assert paired_difference(table.drop(index=3), "gaps", "engine", "seed").estimate != 1.0
+
+
+def test_comparisons_of_several_quantities_are_held_together() -> None:
+    table = paired_table(np.random.default_rng(4), 10, {"a": 0, "b": 3})
+    one = paired_difference(table, "loudness_lufs", "tags", "seed")
+    two = compare_levels(table.assign(gaps=table["loudness_lufs"] / 2), "gaps", "tags", "seed")
+    held = held_together([one, *two])
+    assert [each.comparisons for each in held] == [2, 2]
+    assert held[0].p == pytest.approx(2 * one.p)
+    assert held_together(held) == held
+    assert held_together([]) == []
 
 
 def test_too_few_pairs_are_inconclusive() -> None:

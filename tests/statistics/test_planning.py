@@ -61,16 +61,45 @@ def test_more_levels_need_more() -> None:
     assert (four.takes, four.cost_usd) == (40, Decimal("4.0"))
 
 
-def test_what_matters_is_what_is_looked_for() -> None:
-    settling = takes_to_settle(pilot(matters=0.5, sd=1.0), 0.1)
-    assert settling.difference == 0.5
-    assert settling.pairs == takes_to_settle(pilot(estimate=-0.5, sd=1.0), 0.1).pairs
-    assert "0.5 LU" in settling.sentence
+@both_sizes
+def test_a_small_difference_is_settled_by_showing_that_it_does_not_matter(studies: int) -> None:
+    """Told from nothing, or told to be less than what matters: whichever takes fewer."""
+    known = pilot(estimate=0.2, matters=1.0, sd=1.4)
+    settling = takes_to_settle(known, 0.1)
+    assert settling.pairs == takes_to_settle(pilot(estimate=0.8, sd=1.4), 0.1).pairs
+    near = takes_to_settle(pilot(estimate=-0.7, matters=1.0, sd=1.4), 0.1)
+    assert near.pairs == takes_to_settle(pilot(estimate=0.7, sd=1.4), 0.1).pairs
+    assert "if the true difference is the 0.2 LU seen" in settling.sentence
+    rng = np.random.default_rng(9)
+    drawn = rng.normal(0.2, 1.4, size=(studies, settling.pairs))
+    ends = stats.ttest_1samp(drawn, 0.0, axis=1).confidence_interval(0.95)
+    alike = float(np.mean((np.asarray(ends.low) > -1) & (np.asarray(ends.high) < 1)))
+    measured(f"called alike {studies=}: {alike:.4f} at {settling.pairs} pairs, 0.8 promised")
+    assert alike == pytest.approx(0.8, abs=3.3 * (0.16 / studies) ** 0.5 + 0.02)
+
+
+def test_what_is_inconclusive_is_never_said_to_have_enough_takes() -> None:
+    rng = np.random.default_rng(8)
+    seen = 0
+    for _ in range(200):
+        table = paired_table(rng, 12, {"a": 0, "b": float(rng.uniform(-1, 1))})
+        found = paired_difference(table, "loudness_lufs", "tags", "seed", matters=1.5)
+        if found.verdict == "inconclusive":
+            seen += 1
+            assert not takes_to_settle(found, 0.1).is_settled
+    assert seen > 20
+
+
+def test_credits_are_named_beside_dollars() -> None:
+    settling = takes_to_settle(pilot(estimate=0.5, sd=1.0), 0.0, price_credits=6)
+    assert settling.more_credits == 6 * settling.more_takes
+    assert f"and {6 * settling.more_takes} credits)" in settling.sentence
 
 
 def test_settled_hopeless_and_unknown() -> None:
     assert takes_to_settle(pilot(estimate=9.0, sd=1.0), 0.1).is_settled
-    assert "Enough takes" in takes_to_settle(pilot(estimate=9.0, sd=1.0), 0.1).sentence
+    said = takes_to_settle(pilot(estimate=9.0, sd=1.0), 0.1).sentence
+    assert said.startswith("As many takes as these settle it with 80 % certainty")
     hopeless = takes_to_settle(pilot(estimate=1e-6, sd=1.0), 0.1)
     assert not hopeless.is_settled
     assert "No affordable number" in hopeless.sentence

@@ -73,6 +73,32 @@ def test_the_sentence_names_the_split_and_the_gaps() -> None:
     assert "“tags” is the largest" in found.sentence
 
 
+@both_sizes
+def test_few_levels_have_intervals_that_hold_the_truth_too(studies: int) -> None:
+    """3 tag sets and 5 seeds; also of what several factors share together."""
+    rng = np.random.default_rng(11)
+    hits = dict.fromkeys((*SHARES, "luck"), 0)
+    for _ in range(studies):
+        found = variance_components(planted(rng, (3, 5)), "tempo_bpm", ["tags", "seed"])
+        for name in SHARES:
+            share = found.share(name)
+            hits[name] += share.low <= SHARES[name] <= share.high
+        luck = found.together("seed", "rest")
+        hits["luck"] += luck.low <= 2 / 6 <= luck.high
+    measured(f"coverage of 3 x 5 {studies=} { {n: k / studies for n, k in hits.items()} }")
+    for name, count in hits.items():
+        assert_covers(count, studies, at_least_only=name in ("seed", "rest"))
+
+
+def test_together_adds_shares_and_leaves_out_what_has_one_level() -> None:
+    table = planted(np.random.default_rng(12)).assign(engine="sketch")
+    found = variance_components(table, "tempo_bpm", ["tags", "seed", "engine"])
+    luck = found.together("seed", "rest", "engine")
+    assert luck.share == pytest.approx(1 - found.share("tags").share)
+    tags = found.share("tags")
+    assert (luck.low, luck.high) == pytest.approx((1 - tags.high, 1 - tags.low))
+
+
 def test_few_levels_are_inconclusive() -> None:
     table = planted(np.random.default_rng(8), (2, 4))
     found = variance_components(table, "tempo_bpm", ["tags", "seed"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,30 +32,70 @@ def list_() -> int:
 def run(
     name: Annotated[str, typer.Argument(help="Which one, or a run's folder to repeat.")],
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--parameter", "-p", help="NAME=VALUE, may be repeated; study.engines=[local] too."
+        ),
     ] = None,
     runs: Runs = Path("runs"),
+    go_on: Annotated[
+        bool,
+        typer.Option("--go-on", help="Finish a run in its own folder; finished takes are kept."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count and price, generate nothing.")
+    ] = False,
 ) -> int:
     """Run an experiment: an executed notebook, its report, data and provenance in a new folder."""
-    from workbench.experiment import (
-        PROVENANCE,
-        experiments_folder,
-        read_experiment,
-        read_run,
-        run_experiment,
-    )
+    from dataclasses import replace
 
-    folder = experiments_folder()
-    changes = dict(map(_pair, parameter or []))
-    if (Path(name) / PROVENANCE).is_file():
-        record = read_run(Path(name))
-        name, changes = str(record["experiment"]), {**record["parameters"], **changes}
-    chosen = read_experiment(folder, name)
+    from workbench import experiment as experiments
+    from workbench.errors import RequestError
+
+    changes = dict(map(pair, parameter or []))
+    earlier = Path(name) if (Path(name) / experiments.PROVENANCE).is_file() else None
+    record = experiments.read_run(earlier) if earlier else {}
+    chosen = experiments.read_experiment(
+        experiments.experiments_folder(), str(record.get("experiment", name))
+    )
+    if earlier:
+        chosen = replace(chosen, parameters=record["parameters"])
+        if strayed := experiments.changed_since(record, chosen):
+            typer.echo(f"Not as in that run: {', '.join(strayed)}.", err=True)
+    elif go_on:
+        raise RequestError("--go-on needs a run's folder, such as runs/NAME-20260101-120000.")
     typer.echo(f"{chosen.name}: {chosen.question}")
-    left = run_experiment(chosen, changes, runs)
+    if dry_run:
+        return _quote(experiments.changed(chosen, changes))
+    if earlier and go_on:
+        left = experiments.go_on(chosen, changes, earlier)
+    else:
+        left = experiments.run_experiment(chosen, changes, runs)
+    for sentence in experiments.read_run(left).get("answer", ()):
+        typer.echo(f"- {sentence}")
     for path in sorted(left.iterdir()):
         if path.is_file():
             typer.echo(f"  {path}")
+    return OK
+
+
+def _quote(parameters: Mapping[str, Any]) -> int:
+    """Say what a run would make and cost, in a folder that is gone afterwards."""
+    from tempfile import TemporaryDirectory
+
+    from workbench.cli.studies import quote_text
+    from workbench.errors import RequestError
+    from workbench.evidence import Run, resized
+
+    if "study" not in parameters:
+        raise RequestError("this notebook holds its own study: only a run tells its price.")
+    sizes = {name: parameters.get(name) for name in ("seeds", "duration_s", "budget_usd")}
+    study = resized(parameters["study"], **sizes)
+    with (
+        TemporaryDirectory() as folder,
+        Run(parameters["question"], study, folder, source=parameters.get("source")) as made,
+    ):
+        typer.echo(quote_text(made.study))
     return OK
 
 
@@ -84,6 +125,8 @@ def show(run_folder: Annotated[Path, typer.Argument(help="A run's folder.")]) ->
         typer.echo(f"- {sentence}")
     if record.get("failed"):
         typer.echo(f"It failed: {record['failed']}")
+    if record.get("failed") or "ended_at" not in record:
+        typer.echo(f"To finish it: workbench experiment run {run_folder} --go-on")
     for key in _MADE_WITH:
         if key not in record:
             continue
@@ -109,7 +152,7 @@ def compare(
     return OK
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def pair(text: str) -> tuple[str, Any]:
     """``name=value``; the value is read as YAML, so numbers and lists are what they look like."""
     import yaml
 

@@ -82,15 +82,26 @@ def halve(
     study_file: _STUDY,
     objective: _OBJECTIVE,
     keep: Annotated[float, typer.Option(help="Share of cells that goes on, 0 to 1.")] = 1 / 3,
+    draft: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE of a draft, such as duration_s=8; may be repeated."),
+    ] = None,
     high: _HIGH = False,
 ) -> int:
-    """Draft all on the study's first engine, finish only the best on the next, and so on."""
+    """Draft all on the study's first engine, finish only the best on the next, and so on.
+
+    With --draft the first engine makes drafts that differ from the study in those fields.
+    """
     from workbench.adaptive import Rung
     from workbench.adaptive import halve as run_halving
+    from workbench.cli.notebooks import pair
     from workbench.studyfile import StudyFile
 
     with StudyFile.read(study_file).study() as study:
         rungs = [Rung(engine, {}) for engine in study.engines]
+        if draft:
+            first, *others = rungs
+            rungs = [Rung(first.engine, dict(map(pair, draft))), *(others or [first])]
         best = "high" if high else "low"
         return _say(run_halving(study, objective, rungs, keep=keep, best=best))  # type: ignore[arg-type]
 

@@ -6,7 +6,8 @@ comes from `workbench.statistics`, so it has an interval, an effect size and a v
 "inconclusive", and every one names its price.
 """
 
-from workbench.evidence.questions import QUESTIONS, Answer, Question
-from workbench.evidence.run import Run
+from workbench.evidence.asked import Answer, Evidence, Question
+from workbench.evidence.questions import QUESTIONS
+from workbench.evidence.run import Run, resized
 
-__all__ = ["QUESTIONS", "Answer", "Question", "Run"]
+__all__ = ["QUESTIONS", "Answer", "Evidence", "Question", "Run", "resized"]

@@ -88,8 +88,8 @@ def frontier(points: Sequence[Point]) -> Frontier:
     """Cost against a quality."""
     value = points[0].names[1] if points else ""
     caption = (
-        "Means of takes with Student's 95 % intervals; filled where 97.5 % of 2,000 resampled "
-        "tables put the engine on the frontier. Lower and further left is better. "
+        "Means of takes with Student's 95 % intervals; filled where 97.5 % of 2,000 "
+        "draws of all means put the engine on the frontier. Lower and further left is better. "
         f"{_known(value)}"
     )
     return Frontier("Cost against quality, by engine", caption.strip(), tuple(points))
@@ -171,7 +171,7 @@ def loops(heard: pd.DataFrame) -> Strip:
         "One mark per take; 0 is like any other place of the same take, 1 stands out most. "
         f"{_known('seam_score')}",
         "seam score, 0 to 1",
-        _by_group(heard["score"], heard["verdict"], heard["tags"]),
+        _by_group(heard["loop_score"], heard["verdict"], heard["tags"]),
         reach=(-0.03, 1.03),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,10 +13,13 @@ from workbench.clip import Clip
 from workbench.engines import engine
 from workbench.engines.base import Attempt, Delivery
 from workbench.errors import RequestError
-from workbench.evidence.questions import QUESTIONS, Answer, Evidence
-from workbench.experiment import ANSWER, command
+from workbench.evidence.asked import Answer, Evidence
+from workbench.evidence.questions import QUESTIONS
+from workbench.evidence.wording import price_text
+from workbench.experiment import command, leave_answer
 from workbench.request import Request
 from workbench.studyfile import StudyFile
+from workbench.take import State
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +38,9 @@ class Run:
         The study as a study's file says it; ``store`` is a folder beside `folder`.
     folder : path
         Where everything is left.
-    source : mapping, optional
-        A request whose audio the edits of the study start from: it is made first, by `sketch`,
-        and written to ``source.wav``.
+    source : mapping or path, optional
+        What the edits of the study start from: an audio file, or a request whose audio is made
+        first, by `sketch`, and written to ``source.wav``.
     options : mapping, optional
         What the question wants to know beside the table, such as ``quality``.
 
@@ -57,7 +60,7 @@ class Run:
     ...     with Run("seed-luck", study, folder) as run:
     ...         _ = run.study.run(watch=lambda progress: None)
     ...         print(run.answer().sentences[0][:28])
-    The variance of tempo_off_pc
+    Luck, all that a new seed al
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Run:
         study: Mapping[str, Any],
         folder: str | Path = ".",
         *,
-        source: Mapping[str, Any] | None = None,
+        source: Mapping[str, Any] | str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         if question not in QUESTIONS:
@@ -81,7 +84,7 @@ class Run:
         self._stack = ExitStack()
         described = dict(study)
         if source is not None:
-            path = _made_source(source, self.folder)
+            path = Path(source) if isinstance(source, str) else _made_source(source, self.folder)
             described["base"] = {**described["base"], "source": str(path)}
         file = StudyFile(**described)
         self.study = self._stack.enter_context(file.study(store=self.folder / "study"))
@@ -104,9 +107,15 @@ class Run:
 
     def answer(self) -> Answer:
         """The question put to what there is; what is missing is said first."""
+        import pandas as pd
+
         takes = self.table()
-        found = self.question.answer(Evidence(takes, self.study, self.options))
-        return replace(found, sentences=(*_gaps(takes), *found.sentences, _price(takes)))
+        if (takes["state"] == State.DONE).any():
+            found = self.question.answer(Evidence(takes, self.study, self.options))
+        else:
+            found = Answer(("No take is done, so nothing is known yet.",), pd.DataFrame())
+        price = price_text(pd.concat([takes, found.more_takes]))
+        return replace(found, sentences=(*_gaps(takes), *found.sentences, price))
 
     def write(self, answer: Answer) -> Path:
         """Write the report with its data, and the answer as JSON; gives the report."""
@@ -120,13 +129,51 @@ class Run:
             figures=answer.draw(),
             again=self.again,
         )
-        said = {
-            "question": self.question.text,
-            "answer": list(answer.sentences),
-            "engines": {each.name: dict(each.fingerprint) for each in self.study.engines},
-        }
-        _write(self.folder / ANSWER, json.dumps(said, indent=2, ensure_ascii=False))
+        leave_answer(
+            self.question.text,
+            answer.sentences,
+            engines={each.name: dict(each.fingerprint) for each in self.study.engines},
+            numbers=answer.numbers,
+            folder=self.folder,
+        )
         return write_report(self.study.store, self.study.name, self.folder, finding=finding)
+
+
+def resized(
+    study: Mapping[str, Any],
+    *,
+    seeds: int | None = None,
+    duration_s: Any = None,
+    budget_usd: float | None = None,
+) -> dict[str, Any]:
+    """A study with other seeds, lengths or cap, where they are given.
+
+    Parameters
+    ----------
+    study : mapping
+        As a study's file says it.
+    seeds : int, optional
+        Takes per setting.
+    duration_s : number or list, optional
+        Length of every take, or those to sweep where the study sweeps them; edits keep theirs.
+    budget_usd : number, optional
+
+    Examples
+    --------
+    >>> resized({"base": {"tags": "a"}, "axes": {"seed": [0]}}, seeds=3, duration_s=8)
+    {'base': {'tags': 'a', 'duration_s': 8}, 'axes': {'seed': {'count': 3}}}
+    """
+    made = copy.deepcopy(dict(study))
+    axes = made.get("axes", {})
+    if seeds is not None and "seed" in axes:
+        axes["seed"] = {"count": seeds}
+    if duration_s is not None and "duration_s" in axes:
+        axes["duration_s"] = duration_s
+    elif duration_s is not None and "kind" not in made["base"]:
+        made["base"]["duration_s"] = duration_s
+    if budget_usd is not None:
+        made["budget_usd"] = budget_usd
+    return made
 
 
 def _made_source(wish: Mapping[str, Any], folder: Path) -> Path:
@@ -154,19 +201,3 @@ def _gaps(takes: pd.DataFrame) -> list[str]:
         f"{len(lost)} of {len(takes)} takes are not there ({parts}); {rounds - broken} of "
         f"{rounds} rounds are whole, and a round has every setting once."
     ]
-
-
-def _price(takes: pd.DataFrame) -> str:
-    from workbench.plots import money
-
-    charged = takes["charged_usd"].sum()
-    credits = takes["charged_credits"].sum()
-    prepaid = f" and {credits:g} credits" if credits else ""
-    done = int((takes["state"] == "done").sum())
-    return f"This answer took {done} takes and cost {money(charged)} USD{prepaid}."
-
-
-def _write(path: Path, text: str) -> None:
-    incoming = path.with_suffix(".tmp")
-    incoming.write_text(text, encoding="utf-8")
-    incoming.replace(path)

@@ -53,7 +53,14 @@ def words_of(name: str) -> str:
     --------
     >>> words_of("asked_duration_s"), words_of("tempo_drift_pct_per_min"), words_of("seed")
     ('asked duration', 'tempo drift', 'seed')
+    >>> words_of("style")
+    'tag set'
+    >>> words_of("axis_options.seam_level_db"), words_of("axis_language")
+    ('seam level', 'language')
     """
+    name = name.removeprefix("axis_").removeprefix("options.")
+    if name == "style":
+        return "tag set"
     return name.removesuffix(f"_{_ending(name)}").replace("_", " ")
 
 
@@ -63,15 +70,18 @@ def _ending(name: str) -> str:
 
 
 def difference_unit(name: str) -> str:
-    """The unit of a difference: of two loudness or peak levels it is LU or dB.
+    """The unit of a difference: of two levels it is LU or dB, of two percentages it is points.
 
     Examples
     --------
     >>> difference_unit("loudness_lufs"), difference_unit("true_peak_dbtp")
     ('LU', 'dB')
+    >>> difference_unit("tempo_error_pct")
+    'percentage points'
     """
     unit = unit_of(name)
-    return {"LUFS": "LU", "dBFS": "dB", "dBTP": "dB"}.get(unit, unit)
+    points = "percentage points"
+    return {"LUFS": "LU", "dBFS": "dB", "dBTP": "dB", "%": points}.get(unit, unit)
 
 
 def with_unit(number: float, unit: str) -> str:
@@ -81,9 +91,18 @@ def with_unit(number: float, unit: str) -> str:
     --------
     >>> with_unit(2.0417, "dB"), with_unit(-0.5, ""), with_unit(1234.5, "s")
     ('2.04 dB', '-0.5', '1234 s')
+    >>> with_unit(0.00000513, "USD")
+    '0.00000513 USD'
+    >>> with_unit(1, "percentage points")
+    '1 percentage point'
     """
-    digits = f"{number:.0f}" if math.isfinite(number) and abs(number) >= 1000 else f"{number:.3g}"
-    return f"{digits} {unit}".strip()
+    digits = f"{number:.3g}"
+    if math.isfinite(number) and abs(number) >= 1000:
+        digits = f"{number:.0f}"
+    elif 0 < abs(number) < 1e-4:  # nobody reads powers of ten in a price
+        digits = np.format_float_positional(number, precision=3, fractional=False, trim="-")
+    one = unit.replace("points", "point") if number == 1 else unit
+    return f"{digits} {one}".strip()
 
 
 def percent(share: float) -> str:

@@ -36,16 +36,19 @@ class Settling:
         Takes beyond those at hand.
     more_usd : Decimal
         Their price.
+    more_credits : float
+        Their price in prepaid credits, beside the dollars.
     difference : float
-        The true difference that would then be found with the power asked for, in `unit`.
+        The true difference that this assumes: the one seen, in `unit`.
     unit : str
     power : float
-        The chance of finding it.
+        The chance that it is settled then.
     """
 
     pairs: int
     more_takes: int
     more_usd: Decimal
+    more_credits: float
     difference: float
     unit: str
     power: float
@@ -58,34 +61,43 @@ class Settling:
     @property
     def sentence(self) -> str:
         """The answer in plain English, with its price."""
-        size = with_unit(abs(self.difference), self.unit)
         if not self.pairs:
             return (
                 "No affordable number of takes would settle it: the difference seen is too small "
                 "against the spread between pairs."
             )
+        seen = f"if the true difference is the {with_unit(abs(self.difference), self.unit)} seen"
         if self.is_settled:
-            found = f"a true difference of {size} is found in {percent(self.power)} of cases"
-            return f"Enough takes: {found}."
+            return f"As many takes as these settle it with {percent(self.power)} certainty, {seen}."
+        price = with_unit(float(self.more_usd), "USD")
+        if self.more_credits:
+            price += f" and {self.more_credits:g} credits"
         return (
-            f"{counted(self.more_takes, 'more take')} ({with_unit(float(self.more_usd), 'USD')}) "
-            f"would find a true difference of {size} with {percent(self.power)} certainty."
+            f"{counted(self.more_takes, 'more take')} ({price}) "
+            f"would settle it with {percent(self.power)} certainty, {seen}."
         )
 
 
 def takes_to_settle(
-    difference: Difference, price_usd: Decimal | float, *, target: float = TARGET
+    difference: Difference,
+    price_usd: Decimal | float,
+    *,
+    price_credits: float = 0.0,
+    target: float = TARGET,
 ) -> Settling:
     """How many more takes would settle a comparison, and what they would cost.
 
-    The difference to find is what matters, where that was named, else the one estimated; the
-    spread is the one estimated. Both come from few pairs, so the answer is itself uncertain.
+    The true difference is taken to be the one seen, and its spread too; both come from few pairs,
+    so the answer is itself uncertain. Settled is what is told from nothing or, where it is named
+    what matters, is told to be less than that: whichever takes fewer.
 
     Parameters
     ----------
     difference : Difference
     price_usd : Decimal or float
         Of one take, on average over both levels.
+    price_credits : float
+        The same in prepaid credits.
     target : float
         The power to reach, 0..1.
 
@@ -102,19 +114,23 @@ def takes_to_settle(
     ...                       "loudness_lufs": [-20, -18, -19, -19, -21, -18, -17, -18]})
     >>> found = paired_difference(table, "loudness_lufs", "tags", "seed")
     >>> takes_to_settle(found, 0.05).sentence
-    '50 more takes (2.5 USD) would find a true difference of 1 LU with 80 % certainty.'
+    '50 more takes (2.5 USD) would settle it with 80 % certainty, if the true difference is the \
+1 LU seen.'
     """
     if difference.n < 2:
         raise RequestError("the spread is unknown: make at least two complete pairs first.")
-    wanted = difference.matters or difference.estimate
-    pairs = _pairs_needed(wanted, difference.sd, target, difference.comparisons)
+    seen = abs(difference.estimate)
+    pairs = _pairs_needed(
+        max(seen, difference.matters - seen), difference.sd, target, difference.comparisons
+    )
     missing = max(0, pairs - difference.n)
     more = math.ceil(missing * difference.takes_per_pair)
     return Settling(
         pairs=pairs,
         more_takes=more,
         more_usd=more * Decimal(str(price_usd)),
-        difference=wanted,
+        more_credits=more * price_credits,
+        difference=difference.estimate,
         unit=difference.unit,
         power=target,
     )
