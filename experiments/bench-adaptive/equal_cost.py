@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from workbench.adaptive import Rung, halve, search
+from workbench.benchmark import Found, leave
 from workbench.clip import Clip
 from workbench.cost import Charge, Quote, usd
 from workbench.engines.base import Attempt, Delivery, Outcome
@@ -117,7 +118,7 @@ def one_round(folder: Path, peak: tuple[float, ...]) -> dict[str, tuple[float, f
 
 
 def main() -> None:
-    """Run some rounds and print a table."""
+    """Run some rounds and leave what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
@@ -129,10 +130,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             for method, result in one_round(Path(name), peak).items():
                 rows.setdefault(method, []).append(result)
-    print(f"{'method':34}{'dB below peak: mean':>22}{'worst':>8}{'USD':>8}   n={options.rounds}")
+    grid = next(iter(rows))
+    found = []
     for method, results in rows.items():
-        below, cost = np.array(results).T
-        print(f"{method:34}{below.mean():22.2f}{below.max():8.2f}{cost.mean():8.2f}")
+        below, cost = np.array(results).T.tolist()
+        against = "" if method == grid else grid
+        found.append(Found(method, below, "dB below the true peak", against))
+        found.append(Found(f"cost: {method}", cost, "USD"))
+    leave("adaptive", "What do search and halving find that a grid of equal cost does not?", found)
 
 
 if __name__ == "__main__":

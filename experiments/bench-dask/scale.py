@@ -1,11 +1,12 @@
 """What does a cluster cost, and what does a second worker bring?
 
-    python experiments/bench-dask/scale.py [--takes 24] [--duration-s 30]
+    python experiments/bench-dask/scale.py [--takes 24] [--duration-s 30] [--rounds 3]
 
-One study of the embedded engine: in this process (the baseline), then on a Dask cluster of one
-and of two single-threaded processes. Then the scheduler alone: 64 workers (threads of one
-process, so that they cost no memory) serve calls that only sleep, and the wall time is set
-against the ideal, calls x sleep / 64. Ratios hold within one run on one machine.
+One study of the embedded engine: in this process (the baseline: one take at a time), then on a
+Dask cluster of one and of two single-threaded processes, with the memory settings that Dask gives
+its workers and with those that `docs/how-to/cluster.md` names. Then the scheduler alone: 64 workers
+(threads of one process, so that they cost no memory) serve calls that only sleep, and the wall
+time is set against the ideal, calls x sleep / 64.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import dask
 from distributed import Client, LocalCluster
-from rich.console import Console
-from rich.table import Table
 
+from workbench.benchmark import Found, leave
 from workbench.engines import engine
 from workbench.executors import Executor
 from workbench.executors.dask import Dask
@@ -31,12 +32,21 @@ from workbench.sweep import Sweep
 
 _SLEEP_S = 1.0
 _MANY = 64
+_ALONE = "this process"
+_SLEEPERS = f"{_MANY} sleeping workers"
+# Dask has its workers give memory back at once, which makes every large array anew expensive.
+_KEPT = {"MALLOC_MMAP_THRESHOLD_": 2**28}
+_MEMORY: dict[str, dict[str, int]] = {"as Dask sets memory": {}, "memory kept": _KEPT}
 
 
 @contextmanager
-def cluster(workers: int, *, processes: bool) -> Iterator[Dask]:
+def cluster(
+    workers: int, *, processes: bool, environment: dict[str, int] | None = None
+) -> Iterator[Dask]:
     """A cluster on this machine."""
+    settings = {"distributed.nanny.pre-spawn-environ": environment} if environment else {}
     with (
+        dask.config.set(settings),
         LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=processes, dashboard_address=None
         ) as made,
@@ -70,24 +80,31 @@ def many_s(calls: int) -> float:
 
 
 def main() -> None:
-    """Run all, print."""
+    """Run all in turn, round by round."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--takes", type=int, default=24)
     parser.add_argument("--duration-s", type=float, default=30.0)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    shown = Table("where", "wall [s]", "against", "ratio")
-    alone_s = study_s(options.takes, options.duration_s, None)
-    shown.add_row("this process", f"{alone_s:.2f}", "", "")
-    for workers in (1, 2):
-        with cluster(workers, processes=True) as executor:
-            wall_s = study_s(options.takes, options.duration_s, executor)
-        shown.add_row(
-            f"cluster of {workers}", f"{wall_s:.2f}", "this process", f"{wall_s / alone_s:.2f}"
-        )
+    seen: dict[str, list[float]] = {}
     calls = 5 * _MANY
-    ideal_s, wall_s = calls * _SLEEP_S / _MANY, many_s(calls)
-    shown.add_row("64 sleeping workers", f"{wall_s:.2f}", "ideal", f"{wall_s / ideal_s:.2f}")
-    Console().print(shown)
+    for _ in range(options.rounds):
+        asked = (options.takes, options.duration_s)
+        seen.setdefault(_ALONE, []).append(study_s(*asked, None))
+        for workers in (1, 2):
+            for name, environment in _MEMORY.items():
+                with cluster(workers, processes=True, environment=environment) as executor:
+                    label = f"cluster of {workers}, {name}"
+                    seen.setdefault(label, []).append(study_s(*asked, executor))
+        seen.setdefault(_SLEEPERS, []).append(many_s(calls))
+    found = [
+        Found(name, walls, "s, wall", _ALONE if name != _ALONE else "")
+        for name, walls in seen.items()
+        if name != _SLEEPERS
+    ]
+    found.append(Found("ideal", [calls * _SLEEP_S / _MANY], "s, wall, calls that sleep"))
+    found.append(Found(_SLEEPERS, seen[_SLEEPERS], "s, wall, calls that sleep", "ideal"))
+    leave("dask", "What does a cluster cost, and what does a second worker bring?", found)
 
 
 if __name__ == "__main__":

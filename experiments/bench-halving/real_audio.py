@@ -40,6 +40,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench import benchmark
 from workbench.adaptive import Found, Rung, halve, search
 from workbench.cost import Charge, Quote, usd
 from workbench.engines.base import Attempt, Delivery, Outcome
@@ -126,7 +127,7 @@ def judged(found: Found, truth: Found) -> tuple[float, int, float]:
 
 
 def main() -> None:
-    """Run some rounds and print a table."""
+    """Run some rounds and leave what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
@@ -139,15 +140,15 @@ def main() -> None:
                 for method, found in methods(Path(name) / objective, objective, seed).items():
                     row = judged(found, truth)
                     rows.setdefault((objective, method), []).append(row)
-    print(f"{'':50}{'short by: mean':>15}{'worst':>7}{'place: mean':>13}{'worst':>7}{'USD':>7}")
+    left = []
     for (objective, method), results in rows.items():
-        short_by, places, cost = np.array(results).T
-        print(
-            f"{objective:19}{method:31}{short_by.mean():15.2f}{short_by.max():7.2f}"
-            f"{places.mean():13.1f}{places.max():7.0f}{cost.mean():7.2f}"
-        )
-    whole = f"all {len(truth.scored)} finals cost {truth.spent_usd:.2f} USD"
-    print(f"n = {options.rounds} rounds; {whole}")
+        short_by, places, cost = np.array(results).T.tolist()
+        left.append(benchmark.Found(f"{objective}: {method}", short_by, "LU short of the best"))
+        left.append(benchmark.Found(f"{objective}, {method}", places, "place, 1 is the best"))
+        left.append(benchmark.Found(f"cost: {objective}, {method}", cost, "USD"))
+    whole_usd = float(truth.spent_usd)
+    left.append(benchmark.Found(f"all {len(truth.scored)} finals", [whole_usd], "USD"))
+    benchmark.leave("halving", "Do cheap drafts of real audio lead to the best take?", left)
 
 
 if __name__ == "__main__":

@@ -14,20 +14,19 @@ import os
 import runpy
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 from jupyter_client.manager import start_new_kernel
 from playwright.sync_api import Locator, sync_playwright
-from rich.console import Console
-from rich.table import Table
+
+from workbench.benchmark import Found, leave
 
 _STORE = Path(__file__).parents[1] / "bench-store" / "store.py"
 _TOKEN = "bench"  # noqa: S105  # of a server that lives for this run, on this machine
@@ -140,19 +139,8 @@ def _answer_ms(client: object) -> float:
     return answered_ms
 
 
-def shown(found: dict[str, Sequence[float]]) -> Table:
-    """Median, 95 % quantile and worst of each."""
-    table = Table("what", "n", "median [ms]", "95 % [ms]", "worst [ms]", "target")
-    for name, times in found.items():
-        high = statistics.quantiles(times, n=20)[-1]
-        figures = (statistics.median(times), high, max(times))
-        target = "" if "kernel" in name else "<= 200 ms"
-        table.add_row(name, str(len(times)), *(f"{figure:.0f}" for figure in figures), target)
-    return table
-
-
 def main() -> None:
-    """Grow a store, click, ask, print."""
+    """Grow a store, click, ask, leave what was found."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--takes", type=int, default=10_000)
     parser.add_argument("--clicks", type=int, default=20)
@@ -160,8 +148,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "grown"
         runpy.run_path(str(_STORE))["fill"](store, asked.takes)
-        found = reactions(store, asked.clicks) | answers(f"{folder}/running", 5 * asked.clicks)
-    Console().print(shown(found))
+        clicks = reactions(store, asked.clicks)
+        kernel = answers(f"{folder}/running", 5 * asked.clicks)
+    found = [Found(name, times, "ms to the screen", at_most=200) for name, times in clicks.items()]
+    for name, times in kernel.items():
+        baseline = "" if name == "kernel at rest" else "kernel at rest"
+        found.append(Found(name, times, "ms to the answer", baseline))
+    leave("panels", f"How soon does a click show, with {asked.takes} takes?", found)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from workbench.benchmark import Found, leave
 from workbench.engines import engine
 from workbench.measure import DURATION, LOUDNESS, PEAK
 from workbench.report import write_report
@@ -36,23 +34,27 @@ def timed(task: Callable[[], Any]) -> tuple[Any, float, float]:
 
 
 def main() -> None:
-    """Make the study, time its table and its report, print."""
+    """Make the study, time its table and its report, leave what was found."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--takes", type=int, default=500)
     seeds = parser.parse_args().takes // 2
     base = Request(tags="house", lyrics="[inst]", duration_s=5)
     sweep = Sweep(base, tags=["house, 124 BPM", "jazz, 100 BPM"], seed=range(seeds))
-    shown = Table("what", "wall [s]", "cpu [s]", "size [MB]", "target")
     with tempfile.TemporaryDirectory() as folder:
         asked = (LOUDNESS, PEAK, DURATION)
         with Study("report", sweep, [engine("sketch")], store=folder, measures=asked) as study:
             study.run()
-            _, wall_s, cpu_s = timed(lambda: table(study))
-            shown.add_row("table", f"{wall_s:.2f}", f"{cpu_s:.2f}", "", "")
+            _, table_s, table_cpu_s = timed(lambda: table(study))
             path, wall_s, cpu_s = timed(lambda: write_report(study.store, study.name))
             size_mb = Path(path).stat().st_size / 1e6
-        shown.add_row("report", f"{wall_s:.2f}", f"{cpu_s:.2f}", f"{size_mb:.1f}", "30 s, 25 MB")
-    Console().print(shown)
+    found = [
+        Found("table", [table_s], "s, wall"),
+        Found("report", [wall_s], "s, wall", "table", at_most=30),
+        Found("table, cpu", [table_cpu_s], "s, processor"),
+        Found("report, cpu", [cpu_s], "s, processor"),
+        Found("report, size", [size_mb], "MB", at_most=25),
+    ]
+    leave("report", f"How long does the report of {2 * seeds} takes take?", found)
 
 
 if __name__ == "__main__":

@@ -3,29 +3,34 @@
 One process serves over an engine that gives back a prepared clip; this one sends a steady load
 over loopback, open loop: a call is due at its moment whether or not earlier ones are answered,
 and is timed from that moment, so that waiting counts. At the end every accepted job is asked for.
+The baseline is a server that does nothing, under the same load in the same run: what it takes is
+the load generator's, the HTTP library's and the machine's.
 
-    python experiments/bench-server/load.py --seconds 10 --submits 100 --polls 500
+    python experiments/bench-server/load.py [--seconds 60] [--submits 100] [--polls 500]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
 import multiprocessing.connection
 import random
-import sys
+import socket
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+import uvicorn
 
+from workbench.benchmark import Found, leave
 from workbench.clip import Clip
 from workbench.cost import Quote
 from workbench.engines.base import Attempt, Delivery, Outcome
@@ -70,6 +75,27 @@ def serve(folder: str, pipe: multiprocessing.connection.Connection) -> None:
     with running_server(settings) as base:
         pipe.send(base)
         pipe.recv()
+
+
+def do_nothing(folder: str, pipe: multiprocessing.connection.Connection) -> None:
+    """The baseline's process: answers any call at once, from memory."""
+    count = itertools.count()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        await receive()
+        body = json.dumps({"request_id": str(next(count)), "status": "completed"}).encode()
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    config = uvicorn.Config(app, log_level="error", lifespan="off")
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(2048)
+        pipe.send(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        uvicorn.Server(config).run([listening])
 
 
 class Line:
@@ -216,25 +242,49 @@ async def _measure(
     }
 
 
-def main() -> None:
-    """Serve, load, report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--submits", type=float, default=100)
-    parser.add_argument("--polls", type=float, default=500)
-    parser.add_argument("--connections", type=int, default=200)
-    arguments = parser.parse_args()
+def loaded(arguments: argparse.Namespace, serving: Callable[..., None]) -> dict[str, Any]:
+    """One server in a process of its own under the load, and what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         token = make_key(Path(folder), "load", balance_usd=10**6)
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(folder, theirs), daemon=True)
+        process = context.Process(target=serving, args=(folder, theirs), daemon=True)
         process.start()
         port = int(ours.recv().rsplit(":", 1)[1])
-        report = asyncio.run(_measure(arguments, port, token, process.pid or 0))
-        sys.stdout.write(json.dumps(report, indent=1) + "\n")
-        ours.send("end")
-        process.join(20)
+        try:
+            return asyncio.run(_measure(arguments, port, token, process.pid or 0))
+        finally:
+            ours.send("end")
+            process.join(0 if serving is do_nothing else 20)
+            process.kill()
+            process.join()
+
+
+def main() -> None:
+    """Load both servers in turn, see that no job was lost, report."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--submits", type=float, default=100)
+    parser.add_argument("--polls", type=float, default=500)
+    parser.add_argument("--connections", type=int, default=200)
+    arguments = parser.parse_args()
+    bare, ours = loaded(arguments, do_nothing), loaded(arguments, serve)
+    found = []
+    for call, goal_ms in (("submit", 100), ("poll", None)):
+        for share, goal in (("p50", None), ("p99", goal_ms)):
+            alone = f"{call} {share}, bare server"
+            found.append(Found(alone, [bare[f"{call}_ms"][share]], "ms"))
+            value = ours[f"{call}_ms"][share]
+            found.append(Found(f"{call} {share}", [value], "ms", alone, at_most=goal))
+    found.append(Found("memory, second by second", ours["memory_mib"], "MiB"))
+    found.append(Found("server", [ours["server_core_s"] / ours["wall_s"]], "cores"))
+    lost = ours["accepted"] - ours["ended"].get("completed", 0)
+    twice = ours["accepted"] - ours["distinct"]
+    found.append(Found("jobs lost", [lost], "jobs", at_most=0))
+    found.append(Found("jobs under an id of another", [twice], "jobs", at_most=0))
+    rate = f"{arguments.submits:g} submits and {arguments.polls:g} polls a second"
+    print(f"{ours['accepted']} jobs accepted; answers: {ours['answers']}")
+    leave("server", f"Does the server hold {rate} for {arguments.seconds:g} s?", found)
 
 
 if __name__ == "__main__":
