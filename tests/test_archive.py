@@ -191,6 +191,15 @@ def test_only_what_no_take_names_is_collected(filled: Study) -> None:
     assert collect(filled.store) == []
 
 
+def test_a_table_kept_by_an_earlier_version_is_collected(filled: Study) -> None:
+    kept = filled.store.folder / "tables" / "1.arrow"
+    kept.parent.mkdir()
+    kept.write_bytes(b"0" * 10)
+    assert [(left.path, left.size_bytes) for left in collect(filled.store)] == [(kept, 10)]
+    assert not kept.exists()
+    assert verify_store(filled.store) == []
+
+
 def test_nothing_is_collected_while_a_study_runs(filled: Study) -> None:
     with (
         Store(filled.store.folder) as other,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import free_port
 from workbench.cli import main
 from workbench.desk import _run, notebooks_folder
 
@@ -34,6 +39,33 @@ def test_cells_run_on_our_python_whatever_kernel_the_user_has(tmp_path: Path) ->
     assert _run("nbconvert", settings, user) == 0
     (told,) = json.loads((tmp_path / "told.ipynb").read_text())["cells"][0]["outputs"]
     assert Path("".join(told["text"]).strip()) == Path(sys.executable)
+
+
+_SERVING = """
+import sys
+from workbench.desk import _run
+sys.exit(_run("http.server", [sys.argv[1], "--bind", "127.0.0.1"], {}))
+"""
+
+
+def test_the_server_ends_with_the_command_that_started_it() -> None:
+    port = free_port()
+
+    def is_up() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVING, str(port)], stdout=subprocess.DEVNULL
+    ) as command:
+        deadline = time.monotonic() + 60
+        while not is_up():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        command.terminate()
+        command.wait(20)
+    assert not is_up()
 
 
 def test_the_nearest_notebooks_are_found(tmp_path: Path) -> None:

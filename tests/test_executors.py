@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -104,6 +108,32 @@ def test_no_scheduler_is_said_so() -> None:
         Dask.at("nonsense://nowhere")
 
 
+def test_storage_that_does_not_pass_audio_on_is_said_so_before_a_take_is_made(
+    pool: ProcessPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with study_in(tmp_path / "store") as study:
+        # Each process has a memory of its own: what a worker leaves there never arrives.
+        for storage, said in [
+            ("file:///dev/null/incoming", "does not take"),
+            ("memory://incoming", "not seen here"),
+            ("nonsense://incoming", "does not take"),
+        ]:
+            monkeypatch.setattr(pool, "storage", storage)
+            with pytest.raises(RequestError, match=said):
+                study.run(watch=silent, executor=pool)
+        assert study.takes() == []
+
+
+def test_an_address_with_credentials_does_not_travel(cluster: Any) -> None:
+    with pytest.raises(RequestError, match="travel to every worker"):
+        Dask(cluster, storage="s3://key:secret@bucket/incoming")  # pragma: allowlist secret
+
+
+def test_a_call_cannot_take_nothing(cluster: Any) -> None:
+    with pytest.raises(RequestError, match="cannot take nothing of GPU"):
+        Dask(cluster, resources={"GPU": 0})
+
+
 def planted(monkeypatch: pytest.MonkeyPatch, maker: str, folder: Path) -> Any:
     monkeypatch.setitem(engines.ENGINES, maker, ("tests.faults.engines", maker))
     return engines.engine(maker, folder=str(folder))
@@ -120,12 +150,19 @@ def check_poison(study: Study, executor: Executor) -> None:
     assert states.count(State.DONE) == 4
 
 
+def executor_at(where: str, request: pytest.FixtureRequest) -> Executor:
+    found = request.getfixturevalue(where)
+    if where == "pool":
+        return found  # type: ignore[no-any-return]
+    found.wait_for_workers(2, timeout=60)  # those that other tests killed are made anew
+    return Dask(found)
+
+
 @pytest.mark.parametrize("where", ["pool", "cluster"])
 def test_a_poisoned_take_fails_and_the_others_are_made(
     where: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = request.getfixturevalue(where)
-    executor = found if where == "pool" else Dask(found)
+    executor = executor_at(where, request)
     engine = planted(monkeypatch, "Poisoned", tmp_path)
     tags = ("unlucky", "poison", "house")
     sweep = Sweep(Request(tags="house", duration_s=5), tags=tags, seed=range(2), skip=[
@@ -134,9 +171,12 @@ def test_a_poisoned_take_fails_and_the_others_are_made(
     check_poison(Study("away", sweep, [engine], store=tmp_path / "s", measures=()), executor)
 
 
+@pytest.mark.parametrize("where", ["pool", "cluster"])
 def test_cancel_reaches_the_worker(
-    pool: ProcessPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    executor = executor_at(where, request)
+
     def cancel_once_begun(study: Study) -> None:
         while not (tmp_path / "began").exists():
             time.sleep(0.02)
@@ -145,11 +185,12 @@ def test_cancel_reaches_the_worker(
     with study_in(tmp_path / "s", planted(monkeypatch, "Slow", tmp_path)) as study:
         canceller = threading.Thread(target=cancel_once_begun, args=(study,))
         canceller.start()
-        summary = study.run(watch=silent, executor=pool)
+        summary = study.run(watch=silent, executor=executor)
         canceller.join()
     assert "cancelled" in summary.stopped
     assert (tmp_path / "stopped").exists()
     assert summary.missing == 4
+    assert not list((tmp_path / "s" / "incoming").glob("*"))
 
 
 def test_engines_with_secrets_and_strange_ones_stay(pool: ProcessPool) -> None:
@@ -172,9 +213,6 @@ def test_what_travels_is_plain(pool: ProcessPool) -> None:
 
 
 def _die() -> None:
-    import os
-    import signal
-
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -183,6 +221,38 @@ def test_a_dead_process_is_replaced(pool: ProcessPool) -> None:
     with pytest.raises(WorkerLost):
         call(_die)
     assert [call(divmod, 7, 2) for _ in range(4)] == [(3, 1)] * 4
+
+
+_POOL = """
+import os, time
+from workbench.executors import ProcessPool
+if __name__ == "__main__":
+    pool = ProcessPool(1)
+    print(pool.call(os.getpid), flush=True)
+    pool.call(time.sleep, 600)
+"""
+
+
+def test_workers_end_with_their_coordinator_however_it_ends(tmp_path: Path) -> None:
+    script = tmp_path / "coordinator.py"
+    script.write_text(_POOL)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as coordinator:
+        assert coordinator.stdout is not None
+        worker = int(coordinator.stdout.readline())
+        assert is_there(worker)
+        coordinator.kill()
+    deadline = time.monotonic() + 20
+    while is_there(worker):
+        assert time.monotonic() < deadline, "the worker goes on without its coordinator"
+        time.sleep(0.1)
+
+
+def is_there(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _die_once(flag: str) -> str:

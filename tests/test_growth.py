@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-import pytest
 from pandas.testing import assert_frame_equal
 
 from tests.conftest import Planted, silent
 from workbench import tables
-from workbench.progress import Progress
 from workbench.records import Shown
 from workbench.request import Request
 from workbench.store import Store
@@ -19,28 +16,16 @@ from workbench.sweep import Sweep
 from workbench.take import Measurement
 
 
-@pytest.fixture(autouse=True)
-def keep_small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_KEPT_ROWS", 1)
-
-
 def made(folder: Path, seeds: int = 3) -> Study:
     sweep = Sweep(Request(tags="a"), tags=["a", "b"], seed=range(seeds))
     return Study("grown", sweep, [Planted()], store=folder, measures=())
-
-
-def anew(folder: Path) -> pd.DataFrame:
-    """The table as it is without a kept one."""
-    for path in folder.glob("tables/*"):
-        path.unlink()
-    return tables.table(folder)
 
 
 def measured(store: Store, take_id: int, value: float | str) -> None:
     store.add_measurements(take_id, [Measurement(name="tempo_bpm", value=value, method="t/1")])
 
 
-def test_a_kept_table_follows_every_change(tmp_path: Path) -> None:
+def test_a_table_follows_every_change(tmp_path: Path) -> None:
     with made(tmp_path) as study:
         assert list(tables.table(study)["state"]) == ["missing"] * 6
         study.run(watch=silent)
@@ -54,17 +39,6 @@ def test_a_kept_table_follows_every_change(tmp_path: Path) -> None:
         third = tables.table(study)
     assert third["tempo_bpm"].min() == 90.0
     assert_frame_equal(third, tables.table(tmp_path))
-    assert_frame_equal(third, anew(tmp_path), check_like=True)
-
-
-def test_an_unchanged_table_is_not_built_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with made(tmp_path) as study:
-        study.run(watch=silent)
-        first = tables.table(study)
-        monkeypatch.setattr(Store, "columns", None)  # calling it would break
-        assert_frame_equal(first, tables.table(study))
 
 
 def test_another_plan_is_another_table(tmp_path: Path) -> None:
@@ -74,15 +48,6 @@ def test_another_plan_is_another_table(tmp_path: Path) -> None:
     with made(tmp_path, seeds=5) as study:
         wider = tables.table(study)
     assert wider["state"].value_counts().to_dict() == {"done": 6, "missing": 4}
-
-
-def test_a_damaged_kept_table_is_made_anew(tmp_path: Path) -> None:
-    with made(tmp_path) as study:
-        study.run(watch=silent)
-        first = tables.table(study)
-    (path,) = tmp_path.glob("tables/*.arrow")
-    path.write_bytes(path.read_bytes()[:300])
-    assert_frame_equal(first, tables.table(tmp_path))
 
 
 def test_a_page_is_sorted_and_filtered(tmp_path: Path) -> None:
@@ -118,25 +83,12 @@ def test_the_same_plan_is_not_written_twice(tmp_path: Path) -> None:
         assert study.store.plan_digest("grown") != before
 
 
-def test_a_run_keeps_the_table_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_UPKEEP_TAKES", 2)
-    kept_at: list[int] = []
-
-    def look(progress: Progress) -> None:
-        if list(tmp_path.glob("tables/*.arrow")):
-            kept_at.append(progress.made)
-
-    with made(tmp_path) as study:
-        study.run(watch=look)
-        monkeypatch.setattr(Store, "columns", None)  # calling it would break
-        assert list(tables.table(study)["state"]) == ["done"] * 6
-    assert 2 <= min(kept_at) < 6
-
-
-def test_a_run_of_a_small_study_keeps_no_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "_KEPT_ROWS", 7)
+def test_a_page_is_sorted_by_words_after_numbers(tmp_path: Path) -> None:
     with made(tmp_path) as study:
         study.run(watch=silent)
-    assert not list(tmp_path.glob("tables/*"))
+        values: list[float | str] = ["007", 80.0, "Zulu", 7.0]
+        for take, said in zip(study.takes(), values, strict=False):
+            measured(study.store, take.id, said)
+        plan = [place for place, _ in study.store.takes("grown")]
+        page = [place for place, _ in study.store.page("grown", Shown(sort="tempo_bpm"))]
+    assert page == [plan[3], plan[1], plan[0], plan[2], plan[4], plan[5]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from workbench.errors import AudioError, StoreError
 from workbench.records import MIGRATIONS, Place
 from workbench.request import Request
 from workbench.store import DATABASE, Store
-from workbench.tables import table
 from workbench.take import Measurement, State, Take
 
 NOISE = np.round(np.random.default_rng(0).standard_normal((2, 4800)) * 900) / 32768
@@ -148,8 +146,43 @@ def test_what_was_measured_is_replaced_by_name(tmp_path: Path) -> None:
         values = {m.name: (m.value, m.reason) for m in store.measurements(take.id)}
         assert values == {"a": (2.5, ""), "b": (None, "too short"), "c": ("match", "")}
         store.save_plan("s", {}, [Place(take.key, "sketch", "0", {}, WISH)])
-        assert store.lacking("s", "a", "m/2") == []
-        assert store.lacking("s", "a", "m/3") == [take.id]
+        assert store.lacking("s", [("a", "m/2")]) == {}
+        asked = [("a", "m/2"), ("a", "m/3"), ("new", "m/1")]
+        assert store.lacking("s", asked) == {take.id: asked[1:]}
+        assert store.lacking("s", []) == {}
+
+
+def test_a_measurement_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    held = [
+        Measurement(name="a_digits", value="007", method="m/1"),
+        Measurement(name="b_flag", value=True, method="m/1"),
+        Measurement(name="c_number", value=0.1 + 0.2, method="m/1", low=-1e-300, high=2.0),
+        Measurement(name="d_text", value="1e3", method="m/1", reason="and a reason"),
+        Measurement(name="e_hostile", value="'); DROP TABLE texts; --\x00\n", method="m/1"),
+        Measurement(name="f_void", method="m/1"),
+    ]
+    with Store(tmp_path) as store:
+        take = begun(store)
+        store.add_measurements(take.id, held)
+        found = store.measurements(take.id)
+        assert found == held
+        assert [type(one.value) for one in found] == [type(one.value) for one in held]
+        assert store.measurements(take.id + 1) == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["measurements SET numbers = substr(numbers, 1, 11)", "layouts SET said = 'no list'"],
+)
+def test_a_row_of_measurements_that_was_cut_is_damage(tmp_path: Path, broken: str) -> None:
+    with Store(tmp_path) as store:
+        take = begun(store)
+        word = Measurement(name="a", value="yes", method="m/1", reason="so")
+        store.add_measurements(take.id, [word])
+        assert store.damage() == []
+        with store._db.write(durable=False) as db:
+            db.execute(f"UPDATE {broken}")
+        assert store.damage() == ["the measurements of take 1 are not as their layout says"]
 
 
 def test_an_older_store_is_brought_forward_with_its_data(
@@ -163,24 +196,6 @@ def test_an_older_store_is_brought_forward_with_its_data(
         assert store.take(kept.id) == kept
         assert store.clip(kept) == CLIP
         assert store._db.version == len(MIGRATIONS) + 1
-
-
-def test_a_store_of_the_first_format_is_brought_forward_with_its_data(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
-        kept = store.keep_take(begun(store).id, Delivery(CLIP, sent={}), 0.5)
-        store.save_plan("s", {}, [Place(kept.key, "sketch", "0", {}, WISH)])
-        with store._db.write(durable=True) as db:  # back to what the first migration made
-            db.execute("DROP TABLE ratings")
-            db.execute("DROP INDEX takes_by_change")
-            db.execute("ALTER TABLE takes DROP COLUMN changed")
-            db.execute("ALTER TABLE studies DROP COLUMN plan_digest")
-            db.execute("PRAGMA user_version=1")
-    shutil.rmtree(tmp_path / "tables", ignore_errors=True)
-    with Store(tmp_path) as store:
-        assert store._db.version == len(MIGRATIONS)
-        assert store.take(kept.id) == kept
-        assert store.clip(kept) == CLIP
-        assert table(store, "s").loc[0, "take_id"] == kept.id
 
 
 def test_a_migration_that_breaks_leaves_the_old_store(
@@ -234,3 +249,12 @@ def test_studies_are_found_by_name(tmp_path: Path) -> None:
             store.study_name()
         with pytest.raises(StoreError, match="no study 'three'"):
             store.study_name("three")
+
+
+def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
+    Store(tmp_path / "runs" / "new").close()
+    assert (tmp_path / "runs" / "new").stat().st_mode & 0o077 == 0
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o750)
+    Store(shared).close()
+    assert shared.stat().st_mode & 0o777 == 0o750  # what its owner decided stays

@@ -80,7 +80,10 @@ def leftovers(store: Store) -> list[Leftover]:
     """
     named = {relative for relative, _ in store.audio.named()}
     used = store.audio.used()
-    found = []
+    found = [
+        Leftover(path, path.stat().st_size, "tables are no longer kept")
+        for path in sorted((store.folder / "tables").glob("*.arrow"))
+    ]
     for path in sorted((store.folder / "audio").glob("*/*")):
         relative = path.relative_to(store.folder).as_posix()
         if path.is_symlink() or not path.is_file() or not _NAME.fullmatch(relative):
@@ -225,6 +228,7 @@ def _put_in_place(zipped: zipfile.ZipFile, listed: dict[str, Any], folder: Path)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".incoming-") as scratch:
         inside = Path(scratch) / "store"
+        inside.mkdir(mode=0o700)
         for name in listed:
             path = inside / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from workbench.errors import StoreError
+
+# Tuples of so few rows are gone before the collector of garbage looks for cycles among them.
+_FEW_ROWS = 500
+
+# Faults of the disk or of another process; any other is a defect of ours.
+_NOT_OURS = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_CANTOPEN")
+
+Migration = str | Callable[[sqlite3.Connection], None]
 
 
 class Database:
@@ -23,8 +27,9 @@ class Database:
     ----------
     path : Path
         Made if absent.
-    migrations : sequence of str
-        SQL scripts; each brings the schema one version forward, the first makes it.
+    migrations : sequence of str or callable
+        SQL scripts, or functions of a connection; each brings the schema one version forward,
+        the first makes it.
 
     Raises
     ------
@@ -41,14 +46,16 @@ class Database:
     >>> database.close()
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
+        self._path = path
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA foreign_keys=ON")
-            self._migrate(path, migrations)
+            if self.version != len(migrations):
+                self._migrate(path, migrations)
         except sqlite3.DatabaseError as error:
             self.close()
             raise StoreError(f"{path} cannot be read: {error}.") from error
@@ -65,9 +72,7 @@ class Database:
         """How many migrations the file has seen."""
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
-    def _migrate(self, path: Path, migrations: Sequence[str]) -> None:
-        if self.version == len(migrations):
-            return
+    def _migrate(self, path: Path, migrations: Sequence[Migration]) -> None:
         with self.write(durable=True) as db:
             have = self.version
             if have > len(migrations):
@@ -75,33 +80,47 @@ class Database:
                     f"{path.parent} was written by a newer workbench (format {have}, this one "
                     f"reads up to {len(migrations)}): update workbench."
                 )
-            for script in migrations[have:]:
-                for statement in filter(str.strip, script.split(";")):
+            for migration in migrations[have:]:
+                if not isinstance(migration, str):
+                    migration(db)
+                    continue
+                for statement in filter(str.strip, migration.split(";")):
                     db.execute(statement)
             db.execute(f"PRAGMA user_version={len(migrations)}")
+        if have and have < len(migrations):
+            # What the old form took is given back; where that cannot be now, all is right even so.
+            with suppress(sqlite3.OperationalError):
+                self._db.execute("VACUUM")
 
     @contextmanager
     def write(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
-        """One transaction; with `durable` it is on the disk, not only in its cache, at the end."""
-        with self._lock:
+        """One transaction; with `durable` it is on the disk, not only in its cache, at the end.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written: the disk is full, the file read-only or held by another.
+        """
+        with self._lock, self._in_a_sentence():
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Queries within see the database as of one moment, whoever writes meanwhile."""
-        with self._lock:
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._db.execute("COMMIT")
+    def _in_a_sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if not str(error.sqlite_errorname).startswith(_NOT_OURS):
+                raise
+            told = "nothing of it was kept; what was kept before is whole."
+            raise StoreError(f"{self._path} cannot be written ({error}): {told}") from error
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong with the file and its references; empty where it is sound."""
@@ -121,9 +140,21 @@ class Database:
         with self._lock:
             return self._db.execute(sql, values).fetchall()
 
-    def numbers(self, sql: str, values: Sequence[Any] = ()) -> npt.NDArray[np.float64]:
-        """The one column of a query that gives numbers alone, without keeping its rows."""
+    def columns(
+        self, sql: str, values: Sequence[Any], rows_at_once: int
+    ) -> Iterator[list[list[Any]]]:
+        """The columns of a query as of one moment, so many rows at a time; read it to the end."""
         with self._lock:
             cursor = self._db.cursor()
             cursor.row_factory = None  # plain tuples are quicker
-            return np.fromiter(chain.from_iterable(cursor.execute(sql, values)), np.float64)
+            cursor.execute(sql, values)
+            while rows := cursor.fetchmany(_FEW_ROWS):
+                found = [list(column) for column in zip(*rows, strict=True)]
+                while len(found[0]) < rows_at_once and (rows := cursor.fetchmany(_FEW_ROWS)):
+                    for column, more in zip(found, zip(*rows, strict=True), strict=True):
+                        column.extend(more)
+                yield found
+
+    def function(self, name: str, call: Callable[..., Any], *, values: int) -> None:
+        """Let queries call a function that depends on nothing but the values given to it."""
+        self._db.create_function(name, values, call, deterministic=True)

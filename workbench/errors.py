@@ -119,7 +119,7 @@ class AudioError(WorkbenchError, ValueError):
 
 
 class MetricUnavailable(WorkbenchError):
-    """A learned metric's library or weights are not on this disk; says how to get them."""
+    """A library, weights or device that a metric needs are not here; says how to get them."""
 
 
 class StoreError(WorkbenchError):

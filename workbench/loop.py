@@ -31,6 +31,7 @@ from workbench.errors import (
     EngineFailed,
     OutcomeUnknown,
 )
+from workbench.executors import ExecutorLost
 from workbench.executors.placed import Measured
 from workbench.measure import Measure, Subject
 from workbench.progress import Progress, Watch
@@ -319,6 +320,8 @@ class Loop:
             self._keep(job, outcome)
             return
         self.errors.setdefault(type(outcome), outcome)
+        if isinstance(outcome, ExecutorLost):
+            self._give_up(str(outcome).removesuffix("."))
         state = self._state_after(job, outcome)
         charge = outcome.charge if isinstance(outcome, EngineFailed) else None
         if state is State.SUBMITTED:

@@ -14,11 +14,12 @@ may lose its last moments to a power cut but never its consistency.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -28,18 +29,27 @@ from filelock import FileLock, Timeout
 
 from workbench.audio_files import AudioFiles
 from workbench.clip import Clip
-from workbench.columns import parts
+from workbench.columns import columns
 from workbench.cost import NANO, Charge, Quote
 from workbench.database import Database
 from workbench.engines.base import Delivery
 from workbench.errors import StoreError
+from workbench.packed import Held, Packer, number_at, unpacked
 from workbench.records import (
+    CUT,
+    IN_STATES,
+    MEASURED,
     MIGRATIONS,
+    PLACES,
+    ROWS,
+    ROWS_AT_ONCE,
     SHOWN,
     SORTS,
+    TAKES,
     Place,
     RatingRows,
     Shown,
+    facts,
     is_paid,
     nano,
     now,
@@ -49,12 +59,20 @@ from workbench.records import (
 )
 from workbench.request import AnyRequest
 from workbench.take import Measurement, State, Take, take_key
-from workbench.value import canonical_json, digest
+from workbench.value import canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DATABASE = "store.sqlite3"
+
+
+def _digest_of(rows: Iterable[Sequence[str]]) -> str:
+    """A name for the rows of a plan, row by row: all of a large one as one text is a lot."""
+    sha256 = hashlib.sha256()
+    for row in rows:
+        sha256.update("\0".join((*row, "")).encode())
+    return sha256.hexdigest()
 
 
 class Store:
@@ -63,7 +81,7 @@ class Store:
     Parameters
     ----------
     folder : path
-        Made if absent, unless `create` is False.
+        Made if absent, unless `create` is False, for its owner alone.
 
     Raises
     ------
@@ -76,8 +94,10 @@ class Store:
         self.folder = Path(folder)
         if not create and not (self.folder / DATABASE).is_file():
             raise StoreError(f"there is no store in {self.folder}: name the folder of a study.")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        # Lyrics, prices and unreleased songs: others are let in by whoever made it, with chmod.
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._db = Database(self.folder / DATABASE, MIGRATIONS)
+        self._db.function("number_at", number_at, values=2)
         self.audio = AudioFiles(self.folder, self._db)
         self.ratings = RatingRows(self._db)
 
@@ -93,7 +113,9 @@ class Store:
 
     def damage(self) -> list[str]:
         """What is wrong with the records themselves; empty where they are sound."""
-        return self._db.damage()
+        cut = self._db.rows(CUT)
+        said = [f"the measurements of take {row[0]} are not as their layout says" for row in cut]
+        return self._db.damage() + said
 
     def copy_records(self, path: Path) -> None:
         """Write the database, as of one moment, to a new file; audio stays where it is."""
@@ -129,7 +151,7 @@ class Store:
     def save_plan(self, name: str, spec: Mapping[str, Any], places: Iterable[Place]) -> int:
         """Write down what a study consists of, replacing its earlier plan; returns its id."""
         rows = [plan_row(place) for place in places]
-        plan_digest = digest(rows)
+        plan_digest = _digest_of(rows)
         with self._db.write(durable=True) as db:
             db.execute(
                 "INSERT INTO studies (name, spec, created_at) VALUES (?, ?, ?) "
@@ -151,14 +173,6 @@ class Store:
         """A name for what a study's plan says; another plan has another."""
         rows = self._db.rows("SELECT plan_digest FROM studies WHERE id = ?", (self.study_id(name),))
         return str(rows[0]["plan_digest"])
-
-    def plan_size(self, name: str) -> int:
-        """How many places a study's plan has."""
-        rows = self._db.rows(
-            "SELECT coalesce(max(position) + 1, 0) FROM plan WHERE study_id = ?",
-            (self.study_id(name),),
-        )
-        return int(rows[0][0])
 
     def study_id(self, name: str) -> int:
         """Raises `StoreError` if there is no study of that name."""
@@ -200,17 +214,11 @@ class Store:
         A finished take counts before any other; else the newest.
         """
         rows = self._db.rows(
-            # Along the plan, and sorted here: twice as quick as sorting there.
-            "SELECT t.key, t.id, t.state FROM plan p CROSS JOIN takes t ON t.key = p.key "
-            "WHERE p.study_id = ?",
+            f"SELECT p.key, t.id, t.state {PLACES} WHERE p.study_id = ? AND t.id IS NOT NULL",
             (self.study_id(name),),
         )
-        found: dict[str, tuple[bool, int, str]] = {}
-        for key, take_id, state in rows:
-            rank = (state == "done", take_id, state)
-            found[key] = max(rank, found[key]) if key in found else rank
         states = {str(state): state for state in State}
-        return {key: (take_id, states[state]) for key, (_, take_id, state) in found.items()}
+        return {key: (take_id, states[state]) for key, take_id, state in rows}
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Which of these keys have a finished take."""
@@ -263,9 +271,11 @@ class Store:
     def note_intent(self, take_id: int, sent: Mapping[str, Any]) -> None:
         """Write down, durably, what is about to be sent."""
         with self._db.write(durable=True) as db:
+            db.execute("UPDATE takes SET intended = 1 WHERE id = ?", (take_id,))
             db.execute(
-                "UPDATE takes SET intended = 1, sent = ? WHERE id = ?",
-                (canonical_json(sent), take_id),
+                "INSERT INTO exchanges (take_id, sent) VALUES (?, ?) "
+                "ON CONFLICT (take_id) DO UPDATE SET sent = excluded.sent",
+                (take_id, canonical_json(sent)),
             )
             self._changed(db, take_id)
 
@@ -290,21 +300,24 @@ class Store:
         with self._db.write(durable=is_paid(delivery.charge)) as db:
             db.execute(
                 "UPDATE takes SET state = ?, reason = '', charge = ?, cost_nano_usd = ?, "
-                "sent = ?, received = ?, truth = ?, notes = ?, audio = ?, delivered = ?, "
-                "wall_s = ? WHERE id = ?",
+                "received_seed = ?, truth_tempo_bpm = ?, truth_key = ?, notes = ?, audio = ?, "
+                "delivered = ?, wall_s = ? WHERE id = ?",
                 (
                     State.DONE,
                     canonical_json(delivery.charge.to_json()),
                     nano(delivery.charge.amount_usd),
-                    canonical_json(delivery.sent),
-                    canonical_json(delivery.received),
-                    canonical_json(delivery.truth),
+                    *facts(delivery.received, delivery.truth),
                     canonical_json(delivery.notes),
                     audio,
                     delivered,
                     wall_s,
                     take_id,
                 ),
+            )
+            exchange = (delivery.sent, delivery.received, delivery.truth)
+            db.execute(
+                "INSERT OR REPLACE INTO exchanges VALUES (?, ?, ?, ?)",
+                (take_id, *map(canonical_json, exchange)),
             )
             self._changed(db, take_id)
             self.audio.settle(db, (audio, delivered))
@@ -349,7 +362,7 @@ class Store:
 
     def take(self, take_id: int) -> Take:
         """Raises `StoreError` if there is no such take."""
-        rows = self._db.rows("SELECT * FROM takes WHERE id = ?", (take_id,))
+        rows = self._db.rows(f"{TAKES} WHERE t.id = ?", (take_id,))
         if not rows:
             raise StoreError(f"there is no take {take_id} in {self.folder}.")
         return take_of(rows[0])
@@ -358,7 +371,7 @@ class Store:
         """All takes of the store in these states, oldest first."""
         wanted = [str(state) for state in states]
         rows = self._db.rows(
-            "SELECT * FROM takes WHERE state IN (SELECT value FROM json_each(?)) ORDER BY id",
+            f"{TAKES} {IN_STATES} ORDER BY t.id",
             (canonical_json(wanted),),
         )
         return [take_of(row) for row in rows]
@@ -395,7 +408,7 @@ class Store:
         offset, limit : int
             How many to pass over, and how many to give at most.
         """
-        order = SORTS.get(shown.sort, "m.value")
+        order = SORTS.get(shown.sort, MEASURED)
         rows = self._db.rows(
             f"SELECT p.*, t.id AS take_id {SHOWN} "
             f"ORDER BY {order} IS NULL, CASE WHEN :down THEN {order} END DESC, {order}, "
@@ -426,41 +439,50 @@ class Store:
     def add_measurements(self, take_id: int, measurements: Iterable[Measurement]) -> None:
         """Keep measurements of a take; a newer one of the same name replaces the older."""
         with self._db.write(durable=False) as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (take_id, m.name, m.value, m.method, m.low, m.high, m.reason)
-                    for m in measurements
-                ),
-            )
+            held = {one.name: one for one in unpacked(self._db, take_id)}
+            for m in measurements:
+                held[m.name] = Held(m.name, m.value, m.method, m.low, m.high, m.reason)
+            Packer(db).put(take_id, held.values())
             self._changed(db, take_id)
 
     def measurements(self, take_id: int) -> list[Measurement]:
         """What was measured of a take, by name."""
-        rows = self._db.rows(
-            "SELECT name, value, method, low, high, reason FROM measurements WHERE take_id = ? "
-            "ORDER BY name",
-            (take_id,),
-        )
-        return [Measurement(**dict(row)) for row in rows]
+        return [Measurement(**one._asdict()) for one in unpacked(self._db, take_id)]
 
-    def lacking(self, name: str, quantity: str, method: str) -> list[int]:
-        """Finished takes of a study that this method has not measured this quantity of."""
+    def lacking(
+        self, name: str, asked: Iterable[tuple[str, str]]
+    ) -> dict[int, list[tuple[str, str]]]:
+        """What each finished take of a study has not been measured for; nothing where it has all.
+
+        Parameters
+        ----------
+        name : str
+            Of the study.
+        asked : iterable of (str, str)
+            Names of quantities, each with the method that is to have measured it.
+        """
+        asked = list(asked)
+        lacks: dict[int | None, list[tuple[str, str]]] = {None: asked} if asked else {}
+        for layout, said in self._db.rows("SELECT id, said FROM layouts"):
+            measured = {(slot[0], slot[1]) for slot in json.loads(said)}
+            if lacking := [one for one in asked if one not in measured]:
+                lacks[layout] = lacking
         rows = self._db.rows(
-            "SELECT t.id FROM takes t WHERE t.state = 'done' "
-            "AND t.key IN (SELECT key FROM plan WHERE study_id = ?) AND NOT EXISTS ("
-            "SELECT 1 FROM measurements WHERE take_id = t.id AND name = ? AND method = ?)",
-            (self.study_id(name), quantity, method),
+            "SELECT t.id, m.layout FROM takes t LEFT JOIN measurements m ON m.take_id = t.id "
+            "WHERE t.state = 'done' AND t.key IN (SELECT key FROM plan WHERE study_id = ?) "
+            "AND (m.layout IS NULL OR m.layout IN (SELECT value FROM json_each(?)))",
+            (self.study_id(name), json.dumps([layout for layout in lacks if layout])),
         )
-        return [row["id"] for row in rows]
+        return {take_id: lacks[layout] for take_id, layout in rows if layout in lacks}
 
     def last_change(self) -> int:
         """Number of the latest change to any take."""
         return int(self._db.rows("SELECT coalesce(max(changed), 0) FROM takes")[0][0])
 
-    def columns(self, name: str, since: int = 0) -> Iterator[pd.DataFrame]:
-        """Parts of the table of a study; with `since`, of takes changed after that change."""
-        return parts(self._db, self.study_id(name), since)
+    def columns(self, name: str) -> pd.DataFrame:
+        """The table of a study as `tables.table` gives it."""
+        rows = self._db.columns(ROWS, (self.study_id(name),), ROWS_AT_ONCE)
+        return columns(self._db, rows)
 
     def clip(self, take: Take) -> Clip:
         """The audio of a finished take.

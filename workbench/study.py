@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 from workbench.cost import Ledger, Quote, usd
 from workbench.engines.base import Engine
 from workbench.errors import AudioError, RequestError, StoreError
-from workbench.executors import Executor, placed
+from workbench.executors import Executor, Placed, meet, placed
 from workbench.loop import Job, Loop, measure_take
 from workbench.measure import STANDARD, Measure
 from workbench.progress import Watch, progress_bar
 from workbench.records import Place
 from workbench.store import Store
 from workbench.sweep import Sweep
-from workbench.tables import keep_up, upkeep
 from workbench.take import Measurement, State, Take, take_key
 from workbench.value import canonical_json
 
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OPEN = (State.STARTED, State.SUBMITTED)
+# For each key that has a take: the id and state of the one that counts.
+Latest = dict[str, tuple[int, State]]
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,8 @@ class Study:
         ------
         StoreError
             If another process is running a study in this store.
+        RequestError
+            If what the executor's workers leave does not arrive here.
         """
         began = time.monotonic()
         self._stop.clear()
@@ -247,14 +250,14 @@ class Study:
         with ExitStack() as stack:
             watch = watch or stack.enter_context(progress_bar())
             stack.enter_context(self.store.coordinate())
-            self._note_refusals()
-            jobs = self._jobs(again, executor)
+            latest = self._note_refusals(self.store.latest(self.name))
+            jobs = self._jobs(latest, again, executor)
             loop = Loop(
                 self.store,
                 jobs,
                 self._ledger(jobs),
                 measures=self.measures,
-                watch=upkeep(self, watch),
+                watch=watch,
                 stop=self._stop,
                 hold=self._hold,
                 found=len(_once(self._places)) - len(jobs),
@@ -281,28 +284,27 @@ class Study:
 
         Any process may do this, also while another one runs the study.
         """
-        count = measure_study(self.store, self.name, measures or self.measures)
-        keep_up(self)
-        return count
+        return measure_study(self.store, self.name, measures or self.measures)
 
     def takes(self) -> list[Take]:
         """The take that counts for each place of the plan that has one, in plan order."""
         return [take for _, take in self.store.takes(self.name) if take]
 
-    def _note_refusals(self) -> None:
+    def _note_refusals(self, latest: Latest) -> Latest:
         """A cell that an engine cannot serve is a failed take with the reason, at no cost."""
-        known = self.store.latest(self.name)
         by_name = {engine.name: engine for engine in self.engines}
+        noted: Latest = {}
         for place in _once(p for p in self._places if p.key in self._refused):
-            if place.key not in known:
+            if place.key not in latest:
                 engine = by_name[place.engine]
                 take = self.store.start_take(
                     place.request, engine.name, engine.fingerprint, Quote(basis="refused")
                 )
                 self.store.end_take(take.id, State.FAILED, self._refused[place.key])
+                noted[place.key] = (take.id, State.FAILED)
+        return latest | noted if noted else latest
 
-    def _jobs(self, again: set[State], executor: Executor | None) -> list[Job]:
-        latest = self.store.latest(self.name)
+    def _jobs(self, latest: Latest, again: set[State], executor: Executor | None) -> list[Job]:
         by_name = {engine.name: engine for engine in self.engines}
         if executor:
             by_name = {n: placed(e, executor, self.measures) for n, e in by_name.items()}
@@ -317,6 +319,8 @@ class Study:
             take = self.store.take(take_id) if goes_on else None
             quote = take.quote if take else engine.quote(place.request)
             jobs.append(Job(place, engine, quote, take))
+        if executor and any(isinstance(job.engine, Placed) for job in jobs):
+            meet(executor, self.store.audio.incoming)
         return jobs
 
     def _ledger(self, jobs: Sequence[Job]) -> Ledger:
@@ -350,11 +354,10 @@ def measure_study(store: Store, name: str, measures: Sequence[Measure] = STANDAR
         How many takes were measured. A take whose audio is gone or damaged gets undefined
         measurements that say so.
     """
-    lacking: dict[int, list[Measure]] = {}
-    for measure in measures:
-        for take_id in store.lacking(name, measure.quantities[0], measure.method):
-            lacking.setdefault(take_id, []).append(measure)
-    for take_id, unasked in lacking.items():
+    known = {(measure.quantities[0], measure.method): measure for measure in measures}
+    lacking = store.lacking(name, known)
+    for take_id, lacks in lacking.items():
+        unasked = [known[one] for one in lacks]
         take = store.take(take_id)
         try:
             measure_take(store, take, store.clip(take), unasked)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from workbench.engines.base import Attempt, Outcome
+import numpy as np
+
+from workbench.clip import Clip
+from workbench.engines.base import Attempt, Delivery, Outcome
 from workbench.engines.sketch import SketchEngine
 
 
@@ -27,6 +31,22 @@ class Poisoned(SketchEngine):
                 died_before.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
         yield from super().generate(attempts)
+
+
+class Counted(SketchEngine):
+    """A tone after a moment; leaves a file for each take that it begins."""
+
+    def __init__(self, folder: str = "") -> None:
+        super().__init__()
+        self._folder = Path(folder)
+
+    def generate(self, attempts: Sequence[Attempt]) -> Iterator[Outcome]:
+        for attempt in attempts:
+            (self._folder / uuid.uuid4().hex).touch()
+            time.sleep(0.4)
+            tone = np.sin(np.arange(4_000) * (1 + attempt.request.seed) / 997)
+            clip = Clip(tone[np.newaxis].astype(np.float32), 8_000)
+            yield attempt, Delivery(clip, sent={})
 
 
 class Slow(SketchEngine):

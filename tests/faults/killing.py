@@ -1,17 +1,13 @@
 """Kills a coordinator at random moments, many times, and audits what each left behind.
 
-    python -m tests.faults.killing FOLDER --kills 1000 [--seed 1]
-
 A child process runs a study of paid takes in one store that goes on through all kills; the far
 side keeps its own books, a file for each charge. After every kill: each accepted take is there,
 done; after every hundredth and at the end: no file is half-written or unnamed, the database is
-sound, nothing was charged twice, and the store's sums are the far side's. Prints its counts.
+sound, nothing was charged twice, and the store's sums are the far side's.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import signal
@@ -24,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.conftest import silent
 from workbench.clip import Clip, file_sha256
 from workbench.cost import Charge, Quote
 from workbench.engines.base import Attempt, Delivery, Outcome
-from workbench.progress import Progress
 from workbench.request import AnyRequest, Request
 from workbench.store import Store
 from workbench.study import Study
@@ -117,7 +113,7 @@ def coordinate(folder: Path) -> None:
     while True:
         with study(folder, done) as running:
             Journal(folder / "journal").follow(running.store)
-            running.run(watch=_silent)
+            running.run(watch=silent)
         (folder / "complete" / str(done)).touch()
         done += 1
 
@@ -169,34 +165,19 @@ def audit(folder: Path) -> dict[str, int]:
     return {"takes": len(done), "under_way": len(others), "charges": len(charged)}
 
 
-def main() -> None:
-    """Kill, check, finish what is begun, audit, print the counts."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--kills", type=int, default=1_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    folder, draw = options.folder, random.Random(options.seed)
+def kill_coordinators(folder: Path, kills: int, seed: int) -> dict[str, int]:
+    """Kill, check, finish what is begun, audit; the counts."""
+    draw = random.Random(seed)
     (folder / "complete").mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
     found_open = 0
-    for kill in range(1, options.kills + 1):
+    for kill in range(1, kills + 1):
         kill_once(folder, draw.uniform(0, _LONGEST_S))
         check_accepted(folder)
         if kill % _AUDIT_EVERY == 0 and (folder / "books").exists():
             found_open += audit(folder)["under_way"]
     with study(folder, len(list((folder / "complete").glob("*")))) as last:
-        assert last.run(watch=_silent).is_complete
+        assert last.run(watch=silent).is_complete
     counts = audit(folder)
-    assert counts["takes"] == counts["charges"]
+    assert counts["takes"] == counts["charges"], "a charge without a take"
     assert not counts["under_way"]
-    counts |= {"kills": options.kills, "found_under_way_at_audits": found_open}
-    print(json.dumps(counts | {"wall_s": round(time.monotonic() - began)}))  # noqa: T201
-
-
-def _silent(progress: Progress) -> None:
-    """A watch that shows nothing."""
-
-
-if __name__ == "__main__":
-    main()
+    return counts | {"kills": kills, "found_under_way_at_audits": found_open}

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import Planted, silent
-from workbench import records, tables
+from workbench import records
+from workbench.archive import verify_store
 from workbench.engines.base import Attempt
 from workbench.errors import StoreError
 from workbench.measure import DURATION
@@ -27,23 +32,38 @@ from workbench.take import State
 ROOT = Path(__file__).parents[2]
 
 
-def killed(folder: Path, kills: int) -> dict[str, int]:
-    command = [sys.executable, "-m", "tests.faults.killing", str(folder), "--kills", str(kills)]
+def killed(folder: Path, kills: int, kind: str) -> dict[str, dict[str, int]]:
+    """The counts of the fault suite, by what was killed."""
+    command = [sys.executable, "-m", "tests.faults", str(folder), "--kills", str(kills)]
+    command += ["--only", *kind.split()]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    counts: dict[str, int] = json.loads(run.stdout)
-    return counts
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    return {line.pop("killed"): line for line in lines}
 
 
-def test_thirty_kills_lose_no_take_and_pay_none_twice(tmp_path: Path) -> None:
-    counts = killed(tmp_path, 30)
+def test_thirty_killed_coordinators_lose_no_take_and_pay_none_twice(tmp_path: Path) -> None:
+    (counts,) = killed(tmp_path, 30, "coordinator").values()
     assert counts["takes"] == counts["charges"] >= 25
+
+
+def test_killed_workers_cost_no_more_than_the_takes_they_held(tmp_path: Path) -> None:
+    (counts,) = killed(tmp_path, 6, "worker").values()
+    assert counts["kills"] >= 4
+    assert counts["begun_in_vain"] <= counts["kills"]
+
+
+@pytest.mark.slow
+def test_killed_servers_lose_no_job_and_charge_none_twice(tmp_path: Path) -> None:
+    found = killed(tmp_path, 6, "server")
+    assert sum(counts["kills"] for counts in found.values()) >= 4
 
 
 @pytest.mark.slow
 def test_a_thousand_kills_lose_no_take_and_pay_none_twice(tmp_path: Path) -> None:
-    counts = killed(tmp_path, 1_000)
-    assert counts["takes"] == counts["charges"] >= 1_000
+    found = killed(tmp_path, 1_000, "coordinator worker server")
+    assert found["coordinator"]["takes"] == found["coordinator"]["charges"] >= 900
+    assert sum(counts["kills"] for counts in found.values()) >= 980
 
 
 def made(folder: Path, engine: Planted, seeds: int = 4) -> Study:
@@ -61,9 +81,13 @@ import resource, signal, sys
 from pathlib import Path
 from tests.conftest import Planted, silent
 from tests.faults.test_faults import made
+from workbench.errors import StoreError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with made(Path(sys.argv[1]), Planted(), 40) as study:
-    study.run(watch=silent)
+    try:
+        study.run(watch=silent)
+    except (StoreError, OSError) as error:
+        sys.exit(f"ended: {error}")
 """
 
 
@@ -81,6 +105,7 @@ def test_a_full_disk_ends_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert run.returncode != 0
+    assert run.stderr.startswith("ended: ")
     assert "full" in run.stderr or "too large" in run.stderr or "disk I/O" in run.stderr
     before = states(tmp_path).count(State.DONE)
     assert before < 40
@@ -91,22 +116,75 @@ def test_a_full_disk_ends_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
     assert states(tmp_path).count(State.DONE) == 40
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
-def test_a_read_only_folder_is_said_so(tmp_path: Path) -> None:
-    folder = tmp_path / "shut"
-    folder.mkdir(mode=0o500)
-    with pytest.raises((PermissionError, StoreError)):
-        made(folder / "store", Planted())
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MB, where we may make one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)]
+    with suppress(FileNotFoundError):
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            yield folder
+            subprocess.run(["umount", str(folder)], check=True)
+            return
+    pytest.skip("needs the right to mount")
 
 
-def test_a_table_that_cannot_be_kept_is_built_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "_KEPT_ROWS", 1)
-    with made(tmp_path, Planted()) as study:
-        (tmp_path / "tables").write_text("a file stands where the folder would")
-        study.run(watch=silent)
-        assert list(tables.table(study)["state"]) == ["done"] * 4
+def test_a_disk_that_is_truly_full_is_said_so_in_a_sentence(small_disk: Path) -> None:
+    base = {"tags": "house", "lyrics": "[inst]", "duration_s": 10}
+    study = {"name": "full", "base": base, "axes": {"seed": {"count": 12}}}
+    study_file = small_disk / "study.yml"
+    study_file.write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-c", "import sys; from workbench.cli import main; sys.exit(main())"]
+    command += ["sweep", str(study_file), "--store", str(small_disk / "s")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "workbench: " in run.stderr
+    assert "No space left" in run.stderr or "full" in run.stderr
+    done = states(small_disk / "s").count(State.DONE)
+    assert 0 < done < 12
+    wider = ["mount", "-o", "remount,size=64m", str(small_disk)]
+    subprocess.run(wider, check=True)
+    with Store(small_disk / "s") as store:
+        assert verify_store(store) == []
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert f"{12 - done} takes generated, {done} found" in run.stdout
+
+
+def obey_modes() -> None:
+    """In a child: file modes hold for root as well (no CAP_DAC_OVERRIDE after the next exec)."""
+    if os.geteuid() == 0:
+        assert ctypes.CDLL(None).prctl(24, 1, 0, 0, 0) == 0  # PR_CAPBSET_DROP, capabilities(7)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_read_only_folder_is_said_so_in_a_sentence(is_begun: bool, tmp_path: Path) -> None:
+    folder, study_file = tmp_path / "shut", tmp_path / "study.yml"
+    base = {"tags": "house", "lyrics": "[inst]", "duration_s": 5}
+    study_file.write_text(yaml.safe_dump({"name": "planted", "base": base}))
+    if is_begun:
+        made(folder, Planted()).close()
+        (folder / DATABASE).chmod(0o400)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o500)
+    command = [sys.executable, "-c", "import sys; from workbench.cli import main; sys.exit(main())"]
+    run = subprocess.run(
+        [*command, "sweep", str(study_file), "--store", str(folder if is_begun else folder / "s")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=obey_modes,
+    )
+    folder.chmod(0o700)
+    assert run.returncode in (1, 77), run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.stderr.startswith("workbench: ")
+    assert str(folder) in run.stderr
+    assert not (folder / "s").exists()
 
 
 def test_a_clock_that_jumps_back_changes_no_order(

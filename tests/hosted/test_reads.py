@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.hosted.conftest import BOTH, Maker, delivered, outcome, submits
@@ -17,6 +20,7 @@ from tests.hosted.far import (
     reset_before,
     slow,
 )
+from workbench.clip import Clip
 from workbench.engines.hosted import (
     Settings,
     runcomfy_base,
@@ -81,7 +85,16 @@ def test_a_file_that_fails_once_is_fetched_again(
     assert list(files.iterdir()) == [made.audio]
 
 
+@cache
+def much_silence() -> bytes:
+    """A small file that is far longer than what was asked for."""
+    file = BytesIO()
+    Clip(np.zeros((2, 10_000_000), np.float32), 48_000).encode(file, ".flac")
+    return file.getvalue()
+
+
 LASTING: dict[str, Fault] = {
+    "silence for ever": lambda far, normal: http(200, much_silence()),
     "html": HTML,
     "expired": answers(404),
     "foreign redirect": answers(302, Location="http://evil.example/a.wav"),

@@ -1,6 +1,7 @@
 """Who may call: keys, sign-in, limits, faults on purpose, and the reach of an open server."""
 
 import time
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from workbench.server import (
     running_server,
     serve,
 )
+from workbench.server.database import connect
 
 T2A = "/v1/models/acestep-ai/ace-step/text-to-audio"
 CALLS = (
@@ -66,6 +68,20 @@ def test_a_key_is_kept_as_a_digest_and_listed_with_what_is_left(api: Api) -> Non
     assert (key.balance_usd, key.credits, key.is_revoked) == (Decimal("2.5"), Decimal(20), False)
     stored = b"".join(path.read_bytes() for path in api.folder.glob("server.sqlite*"))
     assert token.encode() not in stored
+
+
+def test_the_servers_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    make_key(folder, "me")
+    assert folder.stat().st_mode & 0o077 == 0
+    database = folder / "server.sqlite"
+    database.chmod(0o644)  # as an earlier version left it
+    make_key(folder, "you")
+    with closing(connect(folder)) as connection:
+        connection.execute("UPDATE keys SET name = 'us' WHERE id = 1")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3
 
 
 def test_a_server_that_others_reach_needs_a_key(tmp_path: Path, engine: SineEngine) -> None:

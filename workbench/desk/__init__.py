@@ -7,6 +7,7 @@ other: JupyterLab's news and update checks are off, and the app's template fetch
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from importlib import resources
@@ -129,9 +130,13 @@ def _run(module: str, settings: list[str], environment: dict[str, str]) -> int:
     }
     command = [sys.executable, "-m", module, *settings]
     with subprocess.Popen(command, env=os.environ | paths | environment) as server:  # noqa: S603
+        # Whoever ends this process means the server, which would go on by itself.
+        before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
             return server.wait()
         except KeyboardInterrupt:
             server.terminate()
             server.wait()
             return 0
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -9,8 +9,8 @@ coordinator writes records.
 
 from __future__ import annotations
 
-from workbench.executors.base import Executor, WorkerLost
-from workbench.executors.placed import placed
+from workbench.executors.base import Executor, ExecutorLost, WorkerLost
+from workbench.executors.placed import Placed, meet, placed
 from workbench.executors.pool import ProcessPool
 
-__all__ = ["Executor", "ProcessPool", "WorkerLost", "placed"]
+__all__ = ["Executor", "ExecutorLost", "Placed", "ProcessPool", "WorkerLost", "meet", "placed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 from workbench.cost import Quote
 from workbench.engines import Recipe, recipe
 from workbench.engines.base import Attempt, Delivery, Engine, Outcome
-from workbench.errors import Cancelled, EngineError, EngineFailed
+from workbench.errors import Cancelled, EngineError, EngineFailed, RequestError
 from workbench.executors.base import Executor, WorkerLost
-from workbench.executors.work import Order, serve
+from workbench.executors.work import Order, leave_word, serve, take_word
 from workbench.measure import Measure
 from workbench.request import AnyRequest
 from workbench.take import Measurement
@@ -39,6 +39,41 @@ def placed(engine: Engine, executor: Executor, measures: Sequence[Measure]) -> E
     """
     known = recipe(engine)
     return engine if known is None else Placed(engine, known, executor, measures)
+
+
+def meet(executor: Executor, folder: Path) -> None:
+    """Have a worker write a word where it will leave audio, and read it here.
+
+    Raises
+    ------
+    RequestError
+        If it cannot write there, or what it wrote does not arrive: better known before an hour
+        of its work is lost.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = _storage(executor, folder)
+    place = f"{storage}/{uuid.uuid4().hex}.word"
+    told = "name storage that this machine and every worker reach, such as s3://bucket/incoming."
+    try:
+        _call_patiently(executor, leave_word, place)
+        arrived = take_word(place)
+    except (OSError, ImportError, ValueError) as error:
+        raise RequestError(f"{storage} does not take a worker's audio ({error}): {told}") from error
+    if not arrived:
+        raise RequestError(f"what a worker left in {storage} is not seen here: {told}")
+
+
+def _call_patiently(executor: Executor, task: Callable[..., Any], *values: Any) -> None:
+    """Call a task that can be repeated, on another worker where one dies."""
+    for _ in range(WORKERS_MAX - 1):
+        with contextlib.suppress(WorkerLost):
+            executor.call(task, *values)
+            return
+    executor.call(task, *values)
+
+
+def _storage(executor: Executor, folder: Path) -> str:
+    return executor.storage or str(folder.resolve())
 
 
 class Placed:
@@ -102,11 +137,11 @@ class Placed:
             requests=tuple(a.request.to_json() for a in attempts),
             idempotency_keys=tuple(a.idempotency_key for a in attempts),
             measures=self._measures,
-            storage=self._executor.storage or str(folder.resolve()),
+            storage=_storage(self._executor, folder),
             name=uuid.uuid4().hex,
         )
         with _cancel_flag(order, attempts[0]):
-            served = self._executor.call(serve, order)
+            served = self._executor.call(serve, order, is_cancelled=attempts[0].is_cancelled)
         for number, outcome in served:
             yield attempts[number], self._fetched(order, outcome, folder)
 
@@ -133,9 +168,14 @@ def _cancel_flag(order: Order, attempt: Attempt) -> Iterator[None]:
 
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
+    is_given_up = False
     try:
         yield
+    except Cancelled:
+        is_given_up = True
+        raise
     finally:
         done.set()
         looking.join()
-        order.lower_flag()
+        if not is_given_up:  # else the worker has yet to see it
+            order.lower_flag()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from workbench.errors import RequestError
-from workbench.executors.base import WorkerLost
+from workbench.executors.base import WorkerLost, never
 
 
 class ProcessPool:
@@ -51,8 +53,13 @@ class ProcessPool:
         for _ in range(self.workers):
             self._free.get().shutdown()
 
-    def call(self, task: Callable[..., Any], *values: Any) -> Any:
-        """Call `task` in a free process; see `Executor.call`."""
+    def call(
+        self, task: Callable[..., Any], *values: Any, is_cancelled: Callable[[], bool] = never
+    ) -> Any:
+        """Call `task` in a free process; see `Executor.call`.
+
+        A process of this machine answers or dies, so that `is_cancelled` is left to the task.
+        """
         worker = self._free.get()
         try:
             return worker.submit(task, *values).result()
@@ -66,4 +73,20 @@ class ProcessPool:
 
 def _one() -> ProcessPoolExecutor:
     # Threads of the coordinator hold locks; a forked child would inherit them held.
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the coordinator does, however it does.
+
+    Left to itself it would wait for ever, with a model on its device.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

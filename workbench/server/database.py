@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,15 +79,21 @@ INSERT INTO secrets VALUES ('links', randomblob(32));
 def connect(folder: Path) -> sqlite3.Connection:
     """Open (and, the first time, make) the database in `folder`; each statement commits itself.
 
+    The folder, where it is made here, and the database are their owner's alone.
+
     Raises
     ------
     StoreError
         If another version of this package made it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(
-        folder / "server.sqlite", timeout=30, isolation_level=None, check_same_thread=False
-    )
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "server.sqlite"
+    # It holds what links to results are signed with: other users of the machine must not read it.
+    # What SQLite writes beside it takes its mode.
+    with suppress(PermissionError):
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")

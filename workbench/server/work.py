@@ -203,5 +203,5 @@ def _within(seconds: float, act: Callable[[], T]) -> T:
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

@@ -124,7 +124,7 @@ class Downloader:
                 part = Path(file.name)
                 with self._open(link) as response:
                     self._stream(response, file, cap_bytes, pause)
-            return self._adopt(part)
+            return self._adopt(part, cap_bytes)
         finally:
             if part is not None:
                 part.unlink(missing_ok=True)
@@ -195,14 +195,17 @@ class Downloader:
             self._engine,
         )
 
-    def _adopt(self, part: Path) -> tuple[Path, Clip]:
-        """Give the file its suffix once it is known to be whole audio."""
+    def _adopt(self, part: Path, cap_bytes: int) -> tuple[Path, Clip]:
+        """Give the file its suffix once it is known to be whole audio.
+
+        Decoded to float32 it may be no larger than the cap, either: silence packs very well.
+        """
         with part.open("rb") as file:
             suffix = sniff(file.read(16))
         if suffix is None:
             raise Unsafe("the result is no audio file.", self._engine)
         try:
-            clip = Clip.read(part)
+            clip = Clip.read(part, samples_max=cap_bytes // 4)
         except AudioError as error:
             said = str(error).replace(part.name, "the result")
             raise Unsafe(said, self._engine) from None
