@@ -14,6 +14,7 @@ import yaml
 from workbench import sketch
 from workbench.cli import main
 from workbench.clip import Clip
+from workbench.measure import STANDARD
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,99 @@ def test_the_table_shows_what_was_asked_beside_what_was_heard(
     out, _ = said(capsys)
     assert "[red]song.wav" in out  # a file name is text, never markup
     assert "double" in out
+
+
+def test_headings_keep_their_units_and_every_gap_its_reason(
+    song: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song.write(tmp_path / "song.wav")
+    song.cut(0, 1).write(tmp_path / "short.wav")
+    Clip(song.samples[:1], song.rate_hz).write(tmp_path / "mono.wav")
+    paths = [str(tmp_path / name) for name in ("song.wav", "short.wav", "mono.wav")]
+    assert main(["measure", *paths, "--key", "C minor", "--duration-s", "13"]) == 0
+    out, _ = said(capsys)
+    for heading in ("tempo [BPM]", "length [s]", "true peak [dBTP]", "range [LU]", "width [dB]"):
+        assert heading in out
+    assert "short.wav: tempo undefined: too short" in out
+    assert "short.wav: key undefined" in out
+    _, _, level, form = (line for line in out.splitlines() if line.startswith("mono.wav"))
+    assert level.split()[-1] == "mono"
+    assert "-1.00" in form, "length against the length asked"
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_json_has_every_name_and_the_places(
+    song: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holed = song.samples.copy()
+    holed[:, 5 * 48_000 : 5 * 48_000 + 960] = 0
+    holed[:, 8 * 48_000 : 9 * 48_000] = 0
+    (tmp_path / "deep").mkdir()
+    Clip(holed, song.rate_hz).write(tmp_path / "deep" / "song.wav")
+    path = str(tmp_path / "deep" / "song.wav")
+    assert main(["measure", path, "--tempo-bpm", "60", "--json"]) == 0
+    [row] = json.loads(said(capsys)[0])
+    assert {name for measure in STANDARD for name in measure.quantities} < set(row)
+    assert (row["file"], row["path"], row["asked_tempo_bpm"]) == ("song.wav", path, 60)
+    assert row["reasons"]["duration_error_s"] == "not asked for"
+    half = next(o for o in row["alternatives_bpm"] if o["tempo_ratio_class"] == "half")
+    assert half["tempo_bpm"] == pytest.approx(60, abs=0.1)
+    assert half["strength"] > 0
+    assert np.diff(row["beats_s"]) == pytest.approx(0.5, abs=0.1)
+    [[start_s, end_s]] = row["gaps_s"]
+    assert (start_s, end_s) == pytest.approx((8, 9), abs=0.05)
+    assert any(start_s == pytest.approx(5, abs=0.01) for start_s, _ in row["dropouts_s"])
+
+
+@pytest.mark.parametrize("letters", ["\x1b[2J", "\n", "\u202e", "\udcff"])
+def test_a_hostile_name_is_written_out_and_comes_back_whole(
+    letters: str, song: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, absent = tmp_path / f"a{letters}.wav", tmp_path / f"no{letters}.wav"
+    song.write(good)
+    assert main(["measure", str(good), str(absent)]) == 66
+    out, err = said(capsys)
+    assert letters == "\n" or letters not in out
+    assert letters.encode("unicode_escape").decode() in out
+    assert "\x1b" not in err
+    assert main(["measure", str(good), "--json"]) == 0
+    out, _ = said(capsys)
+    assert out.isascii()
+    assert json.loads(out)[0]["path"] == str(good)
+
+
+def test_samples_that_are_no_numbers_are_refused(
+    song: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = song.samples.copy()
+    broken[0, 7] = np.nan
+    Clip(broken, song.rate_hz).write(tmp_path / "broken.wav")
+    song.write(tmp_path / "song.wav")
+    paths = [str(tmp_path / name) for name in ("broken.wav", "song.wav")]
+    assert main(["measure", *paths, "--json"]) == 65
+    out, err = said(capsys)
+    assert [row["file"] for row in json.loads(out)] == ["song.wav"]
+    assert "broken.wav holds NaN" in err
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (["--tempo-bpm", "0"], "tempo_bpm"),
+        (["--key", "H"], "is no key"),
+        (["--duration-s", "nan"], "duration_s"),
+    ],
+)
+def test_an_impossible_wish_is_refused(
+    wish: list[str],
+    words: str,
+    song: Clip,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    song.write(tmp_path / "song.wav")
+    assert main(["measure", str(tmp_path / "song.wav"), *wish]) == 65
+    assert words in said(capsys)[1]
 
 
 @pytest.mark.parametrize(
@@ -283,3 +377,37 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     for command in ("generate", "sweep", "measure", "report", "experiment", "engines", "doctor"):
         assert command in done.stdout
+
+
+def test_a_device_shares_the_work_and_changes_no_answer(
+    song: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song.write(tmp_path / "a.wav")
+    Clip(song.samples[:, ::-1], song.rate_hz).write(tmp_path / "b.wav")
+    song.at_rate(44_100).write(tmp_path / "c.wav")
+    song.cut(0, 1).write(tmp_path / "short.wav")
+    (tmp_path / "not.wav").write_bytes(b"not audio at all")
+    paths = [str(tmp_path / name) for name in ("a.wav", "not.wav", "b.wav", "c.wav", "short.wav")]
+    assert main(["measure", *paths, "--json"]) == 65
+    alone = json.loads(said(capsys)[0])
+    assert main(["measure", *paths, "--json", "--device", "cpu"]) == 65
+    out, err = said(capsys)
+    together = json.loads(out)
+    assert "not.wav is no audio file" in err
+    assert [row["file"] for row in together] == ["a.wav", "b.wav", "c.wav", "short.wav"]
+    assert together[3]["reasons"]["tempo_bpm"] == alone[3]["reasons"]["tempo_bpm"] != ""
+    for one, other in zip(together[:3], alone[:3], strict=True):
+        assert one["tempo_bpm"] == pytest.approx(other["tempo_bpm"], rel=1e-4)
+        assert (one["key"], one["loudness_lufs"]) == (other["key"], other["loudness_lufs"])
+        assert one["beats_s"] == pytest.approx(other["beats_s"], abs=0.01)
+
+
+def test_a_device_that_is_not_there_is_said_in_a_sentence(
+    song: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song.write(tmp_path / "a.wav")
+    assert main(["measure", str(tmp_path / "a.wav"), "--device", "cuda:99"]) != 0
+    out, err = said(capsys)
+    assert out == ""
+    assert "torch cannot compute on 'cuda:99' here" in err
+    assert len(err.strip().splitlines()) == 1

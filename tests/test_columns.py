@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from tests.conftest import TONE
-from workbench import columns
+from workbench import store as store_module
 from workbench.cost import Charge, Quote, usd
 from workbench.database import Database
 from workbench.engines.base import Delivery
 from workbench.records import Place
 from workbench.request import AnyRequest, Inpaint, Outpaint, Request, Span
 from workbench.store import Store
-from workbench.tables import table
+from workbench.tables import COLUMNS, table
 from workbench.take import Measurement, State, Take, take_key
 from workbench.words import without_tempo
 
@@ -55,7 +55,7 @@ def measurements(number: int) -> list[Measurement]:
         Measurement(name="whole_pct", value=number),
         Measurement(name="yes", value=number % 2 == 0),
         Measurement(name="doubted_lu", value=1 / 3, reason="a number, and yet a reason"),
-        Measurement(name="word", value=("yes", "", HOSTILE)[number % 3]),
+        Measurement(name="word", value=("007", "", HOSTILE)[number % 3]),
         Measurement(name="either", value="many" if number % 2 else 2.5),
         Measurement(name="rare_s", value=None if number % 3 else 0.0, reason="rare" * (number % 3)),
         Measurement(name="never_s", reason=HOSTILE),
@@ -171,7 +171,7 @@ def plain(frame: pd.DataFrame) -> dict[str, list[Any]]:
 def test_columns_say_what_takes_say_one_by_one(
     store: Store, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(columns, "_PLACES_AT_ONCE", at_once)
+    monkeypatch.setattr(store_module, "ROWS_AT_ONCE", at_once)
     takes = table(store, NAME)
     assert set(takes["state"]) == {"missing", "failed", "unknown", "started", "done"}
     assert takes["exact_db"].nunique() > 3
@@ -183,14 +183,22 @@ def test_a_measurement_written_meanwhile_does_not_mix_with_the_others(
 ) -> None:
     before = table(store, NAME)
     take_id = int(before.query("state == 'done'")["take_id"].iloc[0])
-    numbers = Database.numbers
+    read = Database.columns
 
-    def written_between(database: Database, *query: Any) -> Any:
-        with Store(tmp_path / "store") as other:
-            other.add_measurements(take_id, [Measurement(name="a_newer_one_s", value=5.0)])
-        return numbers(database, *query)
+    def written_between(database: Database, *query: Any) -> Iterator[Any]:
+        for batch in read(database, *query):
+            with Store(tmp_path / "store") as other:
+                other.add_measurements(take_id, [Measurement(name="a_newer_one_s", value=5.0)])
+            yield batch
 
+    monkeypatch.setattr(store_module, "ROWS_AT_ONCE", 7)
     with monkeypatch.context() as patched:
-        patched.setattr(Database, "numbers", written_between)
+        patched.setattr(Database, "columns", written_between)
         assert plain(table(store, NAME)) == plain(before)
     assert table(store, NAME)["a_newer_one_s"].dropna().unique().tolist() == [5.0]
+
+
+def test_a_plan_without_places_has_the_columns_all_the_same(store: Store) -> None:
+    store.save_plan("empty", {}, [])
+    assert list(table(store, "empty").columns) == list(COLUMNS)
+    assert len(table(store, "empty")) == 0

@@ -56,6 +56,7 @@ def test_the_command_shows_tags_as_text(store: Path, capsys: pytest.CaptureFixtu
     assert main(["diversity", str(store)]) == 0
     shown = capsys.readouterr().out
     assert "<img src=x>" in shown
+    assert "length [s]" in shown
     assert "[" in shown, "intervals are shown"
     assert main(["diversity", str(store), "--json"]) == 0
     assert {row["tags"] for row in json.loads(capsys.readouterr().out)} == set(TAGS)
@@ -66,8 +67,12 @@ def test_learned_answers_by_a_model_on_disk(
 ) -> None:
     write_tiny_clap(tmp_path)
     files = [str(path) for path in sorted((store / "audio").rglob("*.*"))[:2]]
-    assert main(["learned", *files, "--text", "house", "--clap-model", str(tmp_path)]) == 0
-    said = json.loads(capsys.readouterr().out)
+    asked = ["--text", "house", "--clap-model", str(tmp_path)]
+    assert main(["learned", files[0], str(tmp_path / "absent.wav"), files[1], *asked]) == 66
+    out, err = capsys.readouterr()
+    assert "there is no file" in err
+    said = json.loads(out)
+    assert [row["path"] for row in said["files"]] == files, "one lost file does not lose the others"
     for row in said["files"]:
         assert -1 <= row["text_agreement"]["cosine"] <= 1
         assert row["text_agreement"]["revision"].startswith("sha256:")
@@ -81,6 +86,15 @@ def test_absent_weights_say_how_to_get_them(
     code = main(["learned", file, "--text", "house", "--clap-model", "nobody/nothing"])
     assert code != 0
     assert "get it by `hf download nobody/nothing`" in capsys.readouterr().err
+
+
+def test_learned_without_a_file_that_can_be_read_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    assert main(["learned", str(tmp_path / "notes.txt"), "--text", "house"]) == 65
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
 
 
 def test_learned_must_be_asked_something(store: Path) -> None:

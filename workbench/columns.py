@@ -1,243 +1,291 @@
-"""A study's places, takes and measurements as columns, read with as few Python rows as can be.
+"""A study's places, takes and measurements as columns, read with as little Python as can be.
 
-A measurement is a row of its own in the database, some forty-five to a take. SQLite packs what is
-said of one take into three JSON lists (names, words, reasons), which are few different texts and
-so parsed once each; only numbers are fetched one by one, into an array, so that not a bit is lost
-in writing them as text.
+What rows say as JSON is read by Arrow, many at a time. The measurements of all takes that share a
+layout (see `packed`) are one array of numbers.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.cost import Charge
 from workbench.database import Database
-from workbench.request import AnyRequest
+from workbench.packed import TEXTS
+from workbench.request import Request
 from workbench.words import parse_tags, tempo_in_tags, without_tempo
 
 if TYPE_CHECKING:
-    import sqlite3
-
     import pandas as pd
 
-_PLACES_AT_ONCE = 10_000
-_PLACES = (
-    # A finished take counts before any other; else the newest.
-    "SELECT p.position, p.round, p.at, p.request AS wish, p.engine AS asked_engine, t.id, "
-    "t.state, t.reason, t.quote, t.charge, t.received, t.truth, t.notes, t.audio, t.started_at, "
-    "t.wall_s FROM plan p LEFT JOIN takes t ON t.id = (SELECT id FROM takes "
-    "WHERE key = p.key ORDER BY state = 'done' DESC, id DESC LIMIT 1) "
-    "WHERE p.study_id = ? AND p.position > ? "
-    "AND (? = 0 OR p.key IN (SELECT key FROM takes WHERE changed > ?)) "
-    "ORDER BY p.position LIMIT ?"
-)
-_NUMBER = "typeof(value) IN ('real', 'integer')"
-_OF_TAKES = "FROM measurements WHERE take_id IN (SELECT value FROM json_each(?))"
-# Along the primary key, (take_id, name): the order in which the numbers come too.
-_SAID = (
-    f"SELECT take_id, json_group_array(iif({_NUMBER} AND reason = '', name, "
-    f"json_array(name, iif({_NUMBER}, 0, value), reason))) AS said {_OF_TAKES} GROUP BY take_id"
-)
-_NUMBERS = f"SELECT value {_OF_TAKES} AND {_NUMBER} ORDER BY take_id, name"
+Column = npt.NDArray[np.float64]
+# A column as Arrow has it, whose classes have no types.
+Arrow = Any
 
 # Axes that a column of their own shows already.
-_OWN_COLUMN = ("tags", "seed", "duration_s", "lyrics", "key", "tempo_bpm", "tempo_carrier")
+_OWN_COLUMN = {"tags", "seed", "duration_s", "lyrics", "key", "tempo_bpm", "tempo_carrier"}
+_WISH = {
+    "kind": "string",
+    "tags": "string",
+    "lyrics": "string",
+    "seed": "int64",
+    "tempo_bpm": "float64",
+    "tempo_carrier": "string",
+    "key": "string",
+    "duration_s": "float64",
+}
+_QUOTE = {"amount_usd": "string", "credits": "string"}
+_CHARGE = {**_QUOTE, "source": "string"}
+# Rows that are turned into columns together: few enough to stay in the processor's cache.
+_TURNED_AT_ONCE = 500
 
-Text = TypeVar("Text", str, "str | None")
-Read = TypeVar("Read")
-Objects = npt.NDArray[np.object_]
+
+class Rows(NamedTuple):
+    """Places with the takes that count and what was measured of them, column by column."""
+
+    round: Sequence[str]
+    at: Sequence[str]
+    wish: Sequence[str]
+    engine: Sequence[str]
+    take_id: Sequence[int | None]
+    state: Sequence[str | None]
+    reason: Sequence[str | None]
+    quote: Sequence[str | None]
+    charge: Sequence[str | None]
+    wall_s: Sequence[float | None]
+    received_seed: Sequence[int | None]
+    truth_tempo_bpm: Sequence[float | None]
+    truth_key: Sequence[str | None]
+    notes: Sequence[str | None]
+    audio: Sequence[str | None]
+    started_at: Sequence[str | None]
+    layout: Sequence[int | None]
+    numbers: Sequence[bytes | None]
 
 
-def parts(database: Database, study_id: int, since: int = 0) -> Iterator[pd.DataFrame]:
-    """The columns of a study some thousand places at a time, in plan order.
+def columns(database: Database, batches: Iterable[Sequence[list[Any]]]) -> pd.DataFrame:
+    """The columns of a study, in plan order.
 
     Parameters
     ----------
     database : Database
         Of a store.
-    study_id : int
-    since : int
-        Only places whose takes changed after this change; 0 for all.
+    batches : iterable
+        What the study's rows have in each field of `Rows`, some rows at a time.
     """
-    position = -1
-    while True:
-        with database.snapshot():  # what is said and the numbers must be of one moment
-            values = (study_id, position, since, since, _PLACES_AT_ONCE)
-            places = database.rows(_PLACES, values)
-            take_ids = json.dumps([row["id"] for row in places if row["id"]])
-            said = database.rows(_SAID, (take_ids,))
-            numbers = database.numbers(_NUMBERS, (take_ids,))
-        if not places:
-            return
-        position = places[-1]["position"]
-        frame = _placed(places)
-        yield frame.join(_measured(said, numbers), on="take_id") if said else frame
+    import pandas as pd
+    import pyarrow as pa  # type: ignore[import-untyped]
 
-
-def _once(texts: Iterable[Text], read: Callable[[Text], Read]) -> list[Read]:
-    """What is read from each text, reading equal ones once."""
-    texts = list(texts)
-    found = {text: read(text) for text in dict.fromkeys(texts)}
-    return [found[text] for text in texts]
-
-
-def _loaded(texts: Sequence[str | None]) -> list[dict[str, Any]]:
-    """JSON objects, parsed together; what is absent is empty."""
-    different = list(dict.fromkeys(texts))
-    parsed = json.loads(f"[{','.join(text or '{}' for text in different)}]")
-    found = dict(zip(different, parsed, strict=True))
-    return [found[text] for text in texts]
+    placed: list[Arrow] = []
+    axes: dict[str, list[Any]] = {}
+    count = 0
+    layouts: list[int | None] = []
+    numbers: list[bytes | None] = []
+    for batch in batches:
+        rows = Rows(*batch)
+        placed.append(pa.table(_placed(rows)))
+        layouts += rows.layout
+        numbers += rows.numbers
+        _add_axes(axes, rows.at, count)
+        count = len(layouts)
+    if not placed:
+        return pd.DataFrame()
+    frame = pa.concat_tables(placed).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    frame["seed"] = frame["seed"].astype("int64")
+    further = {f"axis_{name}": axes[name] for name in sorted(axes)}
+    return pd.DataFrame({**frame, **further, **_measured(database, layouts, numbers)})
 
 
 # Places and their takes
 
 
-def _placed(places: Sequence[sqlite3.Row]) -> pd.DataFrame:
-    import pandas as pd
+def _placed(rows: Rows) -> dict[str, Arrow]:
+    import pyarrow as pa
+    from pyarrow import compute as pc
 
-    of = dict(zip(places[0].keys(), zip(*places, strict=True), strict=True))
-    columns = {
-        "position": of["position"],
-        "take_id": of["id"],
-        "engine": of["asked_engine"],
-        "state": [state or "missing" for state in of["state"]],
-        "reason": [reason or "" for reason in of["reason"]],
-        "round": of["round"],
-        **_asked(_loaded(of["wish"])),
-        **_further_axes(_loaded(of["at"])),
-        **_cost("quoted", of["quote"]),
-        **_cost("charged", of["charge"]),
-        "charge_source": _once(of["charge"], _charge_source),
-        "wall_s": of["wall_s"],
-        "received_seed": [_whole(said.get("seed")) for said in _loaded(of["received"])],
-        "truth_tempo_bpm": [known.get("tempo_bpm") for known in _loaded(of["truth"])],
-        "truth_key": [known.get("key") for known in _loaded(of["truth"])],
-        "notes": _once(of["notes"], lambda text: "; ".join(json.loads(text or "[]"))),
-        "audio": [audio or "" for audio in of["audio"]],
-        "started_at": of["started_at"],
-    }
-    return pd.DataFrame(columns)
-
-
-def _asked(wishes: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """What requests say, from their JSON: they were checked and tidied before they were kept."""
-    kinds = [wish.get("kind", "text") for wish in wishes]
-
-    def field(name: str) -> list[Any]:
-        default = {
-            made.model_fields["kind"].default: getattr(made.model_fields.get(name), "default", None)
-            for made in get_args(AnyRequest)
-        }
-        return [wish.get(name, default[kind]) for wish, kind in zip(wishes, kinds, strict=True)]
-
-    tags = field("tags")
-    spoken = _once(tags, tempo_in_tags)
+    text = pa.string()
     return {
-        "kind": kinds,
+        "take_id": pa.array(rows.take_id, pa.int64()),
+        "engine": pa.array(rows.engine, text),
+        "state": pc.fill_null(pa.array(rows.state, text), "missing"),
+        "reason": pc.fill_null(pa.array(rows.reason, text), ""),
+        "round": pa.array(rows.round, text),
+        **_asked(rows.wish),
+        **_cost("quoted", rows.quote, _QUOTE),
+        **_cost("charged", rows.charge, _CHARGE),
+        "wall_s": pa.array(rows.wall_s, pa.float64()),
+        "received_seed": pa.array(rows.received_seed, pa.int64()),
+        "truth_tempo_bpm": pa.array(rows.truth_tempo_bpm, pa.float64()),
+        "truth_key": pa.array(rows.truth_key, text),
+        "notes": _each(
+            pc.fill_null(pa.array(rows.notes, text), "[]"),
+            lambda notes: "; ".join(json.loads(notes)),
+            text,
+        ),
+        "audio": pc.fill_null(pa.array(rows.audio, text), ""),
+        "started_at": pa.array(rows.started_at, text),
+    }
+
+
+def _fields(texts: Sequence[str | None], kinds: Mapping[str, str]) -> Arrow:
+    """These fields of JSON objects, empty where one has none; other fields are passed over."""
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    said = "\n".join([text or "{}" for text in texts]).encode()
+    fields = [(name, getattr(pa, kind)()) for name, kind in kinds.items()]
+    return arrow_json.read_json(
+        pa.BufferReader(said),
+        # One block: a row must not lie across two.
+        read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(said) + 1),
+        parse_options=arrow_json.ParseOptions(
+            explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore"
+        ),
+    )
+
+
+def _each(column: Arrow, read: Callable[[str], Any], kind: Arrow) -> Arrow:
+    """What is read from each text, reading equal ones once."""
+    import pyarrow as pa
+
+    coded = column.dictionary_encode()
+    return pa.array(map(read, coded.dictionary.to_pylist()), kind).take(coded.indices)
+
+
+def _asked(wishes: Sequence[str]) -> dict[str, Arrow]:
+    """What requests say, from their JSON: they were checked and tidied before they were kept."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    said = _fields(wishes, _WISH).combine_chunks()
+    given = {name: said[name].combine_chunks() for name in _WISH}
+
+    def field(name: str) -> Arrow:
+        default = Request.model_fields[name].default
+        return given[name] if default is None else pc.fill_null(given[name], default)
+
+    kind, tags = field("kind"), given["tags"]
+    spoken = _each(tags, tempo_in_tags, pa.float64())
+    return {
+        "kind": kind,
         "tags": tags,
-        "style": _once(tags, lambda text: ", ".join(without_tempo(parse_tags(text)))),
+        "style": _each(tags, _style, pa.string()),
         "lyrics": field("lyrics"),
         "seed": field("seed"),
-        "asked_tempo_bpm": [
-            said if tempo_bpm is None else tempo_bpm
-            for tempo_bpm, said in zip(field("tempo_bpm"), spoken, strict=True)
-        ],
+        "asked_tempo_bpm": pc.coalesce(given["tempo_bpm"], spoken),
         "tempo_carrier": field("tempo_carrier"),
         "asked_key": field("key"),
-        "asked_duration_s": field("duration_s"),
+        # An edit is as long as its source makes it.
+        "asked_duration_s": pc.if_else(pc.equal(kind, "text"), field("duration_s"), None),
     }
 
 
-def _further_axes(ats: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(name for at in ats for name in at)
-    further = [name for name in names if name not in _OWN_COLUMN]
-    return {f"axis_{name}": [at.get(name) for at in ats] for name in further}
+def _style(tags: str) -> str:
+    return ", ".join(without_tempo(parse_tags(tags)))
 
 
-def _cost(what: str, texts: Sequence[str | None]) -> dict[str, list[float | None]]:
-    costs = _loaded(texts)
-    both = list(zip(costs, texts, strict=True))
-    return {
-        f"{what}_usd": [_dollars(cost) if text else None for cost, text in both],
-        f"{what}_credits": [float(cost.get("credits", 0)) if text else None for cost, text in both],
+def _add_axes(axes: dict[str, list[Any]], texts: Sequence[str], count: int) -> None:
+    """Values of the axes that have no column of their own, after the `count` that are known."""
+    for start in range(0, len(texts), _TURNED_AT_ONCE):
+        some = texts[start : start + _TURNED_AT_ONCE]
+        ats: list[dict[str, Any]] = json.loads(f"[{','.join(some)}]")
+        for name in set(axes).union(*ats) - _OWN_COLUMN:
+            axes.setdefault(name, [None] * (count + start)).extend(at.get(name) for at in ats)
+
+
+def _cost(what: str, texts: Sequence[str | None], kinds: Mapping[str, str]) -> dict[str, Arrow]:
+    """What quotes or charges say; no dollars where they are in credits of no known price."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    said, known = _fields(texts, kinds), pa.array([text is not None for text in texts])
+    amounts = (pc.fill_null(said[name], "0") for name in ("amount_usd", "credits"))
+    amount_usd, credits_ = (pc.cast(amount, pa.float64()) for amount in amounts)
+    in_credits = pc.and_(pc.equal(amount_usd, 0), pc.not_equal(credits_, 0))
+    found = {
+        f"{what}_usd": pc.if_else(pc.and_not(known, in_credits), amount_usd, None),
+        f"{what}_credits": pc.if_else(known, credits_, None),
     }
-
-
-def _dollars(cost: Mapping[str, Any]) -> float | None:
-    """Dollars of a quote or charge; None where it is in credits whose price nobody has told."""
-    amount_usd = float(cost.get("amount_usd", 0))
-    return None if not amount_usd and float(cost.get("credits", 0)) else amount_usd
-
-
-def _charge_source(text: str | None) -> str | None:
-    return str(json.loads(text).get("source", "reported")) if text else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    if "source" in kinds:
+        source = pc.fill_null(said["source"], Charge.model_fields["source"].default)
+        found["charge_source"] = pc.if_else(known, source, None)
+    return found
 
 
 # Measurements
 
 
-class _Said(NamedTuple):
-    """What is said of one take: the columns that its numbers belong to, its words, its reasons."""
-
-    numbers: npt.NDArray[np.int64]
-    words: Mapping[int, str]
-    reasons: Mapping[int, str]
-
-
-def _measured(rows: Sequence[sqlite3.Row], numbers: npt.NDArray[np.float64]) -> pd.DataFrame:
-    """Measurements with a row per take: values under their names, reasons beside them."""
-    import pandas as pd
-
-    column_of: dict[str, int] = {}
-    said = _once((row["said"] for row in rows), lambda text: _read(text, column_of))
-    values = np.full((len(column_of), len(rows)), np.nan)
-    row_of = np.repeat(np.arange(len(rows)), [len(take.numbers) for take in said])
-    values[np.concatenate([take.numbers for take in said]), row_of] = numbers
-    words = _laid([take.words for take in said])
-    reasons = _laid([take.reasons for take in said])
-    columns: dict[str, Any] = {}
-    for name, column in column_of.items():
-        columns[name] = values[column]
-        if column in words:
-            columns[name] = _either(words[column], values[column])
-    columns |= {f"{n}_reason": reasons[c] for n, c in column_of.items() if c in reasons}
-    return pd.DataFrame(columns, index=[row["take_id"] for row in rows])
+def _measured(
+    database: Database, layouts: Sequence[int | None], numbers: Sequence[bytes | None]
+) -> dict[str, Any]:
+    """Values under their names, then reasons beside them."""
+    held = _held(database, layouts, numbers)
+    text_of = _Texts(database, [column for (_, holds), column in held.items() if holds in TEXTS])
+    found: dict[str, Any] = {}
+    for name in sorted({name for name, _ in held}):
+        values = held.get((name, "number"), np.full(len(layouts), np.nan))
+        flags, texts = held.get((name, "flag")), held.get((name, "text"))
+        if flags is not None:
+            values = np.where(np.isnan(values), flags, values)
+        found[name] = values if texts is None else _either(text_of(texts), values)
+    reasons = {name: column for (name, holds), column in held.items() if holds == "reason"}
+    return found | {f"{name}_reason": text_of(reasons[name]) for name in sorted(reasons)}
 
 
-def _read(text: str, column_of: dict[str, int]) -> _Said:
-    """What the database packed; a name not met before becomes the next column."""
-    numbers: list[int] = []
-    words: dict[int, str] = {}
-    reasons: dict[int, str] = {}
-    said: list[Any] = json.loads(text)
-    for item in said:
-        name, value, reason = (item, 0, "") if type(item) is str else tuple(item)
-        column = column_of.setdefault(name, len(column_of))
-        if value == 0:
-            numbers.append(column)
-        elif value is not None:
-            words[column] = value
-        if reason:
-            reasons[column] = reason
-    return _Said(np.array(numbers, dtype=np.int64), words, reasons)
+def _held(
+    database: Database, layouts: Sequence[int | None], numbers: Sequence[bytes | None]
+) -> dict[tuple[str, str], Column]:
+    """For each name and what slots of it hold, a column of numbers, NaN where there are none."""
+    layout_of = np.array([layout or 0 for layout in layouts])
+    said = database.rows(
+        "SELECT id, said FROM layouts WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(np.unique(layout_of).tolist()),),
+    )
+    found: dict[tuple[str, str], Column] = {}
+    for layout, slots in said:
+        columns = []
+        for name, _, holds in json.loads(slots):
+            if (name, holds) not in found:
+                found[name, holds] = np.full(len(layouts), np.nan)
+            columns.append(found[name, holds])
+        rows = np.flatnonzero(layout_of == layout)
+        for start in range(0, len(rows), _TURNED_AT_ONCE):
+            some = rows[start : start + _TURNED_AT_ONCE]
+            packed = b"".join([numbers[row] or b"" for row in some.tolist()])
+            by_slot = np.frombuffer(packed, "<f8").reshape(len(some), -1).T
+            for column, values in zip(columns, by_slot, strict=True):
+                column[some] = values
+    return found
 
 
-def _laid(texts: Sequence[Mapping[int, str]]) -> dict[int, Objects]:
-    """A column for each number that any take has a text under; None where it has none."""
-    found = sorted({column for of_take in texts for column in of_take})
-    return {c: np.array([of_take.get(c) for of_take in texts], dtype=object) for c in found}
+class _Texts:
+    """Texts by their numbers, fetched together."""
+
+    def __init__(self, database: Database, columns: Sequence[Column]) -> None:
+        import pyarrow as pa
+
+        used = [np.unique(column[~np.isnan(column)]) for column in columns]
+        self._ids = np.unique(np.concatenate(used)) if used else np.empty(0)
+        rows = database.rows(
+            "SELECT said FROM texts WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(self._ids.astype(int).tolist()),),
+        )
+        self._said = pa.array([row[0] for row in rows], pa.string())
+
+    def __call__(self, column: Column) -> pd.Series[str]:
+        """A column of texts; empty where there is no number."""
+        import pyarrow as pa
+
+        places = pa.array(np.searchsorted(self._ids, column), mask=np.isnan(column))
+        series: pd.Series[str] = self._said.take(places).to_pandas()
+        return series
 
 
-def _either(words: Objects, values: npt.NDArray[np.float64]) -> Objects:
-    """Words, and numbers where there are numbers instead."""
+def _either(texts: pd.Series[str], values: Column) -> pd.Series[Any]:
+    """Texts, and numbers where there are numbers instead."""
     known = ~np.isnan(values)
-    words[known] = values[known]
-    return words
+    return texts.astype(object).where(~known, values) if known.any() else texts

@@ -12,6 +12,7 @@ import typer
 
 from workbench.cli.app import app
 from workbench.cli.exits import OK, exit_code, one_sentence
+from workbench.cli.tables import printable
 
 if TYPE_CHECKING:
     from workbench.analysis.seams import Seam, SeamExcess
@@ -98,7 +99,8 @@ def _at_rate_of(clip: Clip, path: Path) -> Clip:
     other = Clip.read(path)
     if other.rate_hz != clip.rate_hz:
         typer.echo(
-            f"note: {path.name} has {other.rate_hz} Hz and was resampled to {clip.rate_hz} Hz.",
+            f"note: {printable(path.name)} has {other.rate_hz} Hz and was resampled "
+            f"to {clip.rate_hz} Hz.",
             err=True,
         )
     return other.at_rate(clip.rate_hz)

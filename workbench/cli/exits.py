@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import typer
+
+from workbench.cli.tables import printable
 from workbench.errors import (
     AudioError,
     EngineBusy,
@@ -65,15 +68,29 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def one_sentence(error: BaseException) -> str:
-    """An error as the user sees it.
+    r"""An error as the user sees it; what a terminal would obey in it is written out.
 
     Examples
     --------
-    >>> one_sentence(FileNotFoundError("there is no file a.wav."))
-    'workbench: there is no file a.wav.'
+    >>> one_sentence(FileNotFoundError("there is no file \x1b[2Ja.wav."))
+    'workbench: there is no file \\x1b[2Ja.wav.'
     """
     if isinstance(error, ParserError):
-        return f"workbench: {error.format_message()}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"workbench: {error.strerror}: {error.filename}."
-    return f"workbench: {error}"
+        said = error.format_message()
+    elif isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}: {error.filename}."
+    else:
+        said = str(error)
+    return "workbench: " + "\n".join(map(printable, said.split("\n")))
+
+
+def tell_fault(error: Exception) -> int:
+    """Say on standard error what is wrong with one of many files, and give its exit code.
+
+    A defect of ours, which has no exit code, is raised again.
+    """
+    code = exit_code(error)
+    if code is None:
+        raise error
+    typer.echo(one_sentence(error), err=True)
+    return code

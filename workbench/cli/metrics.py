@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli.app import app
-from workbench.cli.exits import OK
+from workbench.cli.exits import OK, tell_fault
+from workbench.cli.tables import print_table
 
 if TYPE_CHECKING:
     from workbench.clip import Clip
@@ -70,16 +71,35 @@ def learned(
 
     if text is None and not reference and not aesthetics:
         raise typer.BadParameter("ask something: --text, --reference or --aesthetics.")
-    clips = [Clip.read(path) for path in files]
     known = [Clip.read(path) for path in reference or []]
-    rows: list[dict[str, Any]] = [{"file": path.name} for path in files]
+    clips, rows, code = _readable(files)
+    if not clips:
+        return code
     answer: dict[str, Any] = {"files": rows}
     if text is not None or known:
         answer |= _by_clap(rows, clips, known, text, clap_model)
     if aesthetics:
         _add_aesthetics(rows, clips, aesthetics_model)
-    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-    return OK
+    typer.echo(json.dumps(answer, indent=2))
+    return code
+
+
+def _readable(files: Sequence[Path]) -> tuple[list[Clip], list[dict[str, Any]], int]:
+    """The clips that can be read, a row for each, and the exit code of the first that cannot."""
+    from workbench.clip import Clip
+
+    clips: list[Clip] = []
+    rows: list[dict[str, Any]] = []
+    code = OK
+    for path in files:
+        try:
+            clips.append(Clip.read(path))
+        except (OSError, ValueError) as error:
+            fault = tell_fault(error)
+            code = code or fault
+        else:
+            rows.append({"file": path.name, "path": str(path)})
+    return clips, rows, code
 
 
 def _by_clap(
@@ -115,18 +135,11 @@ def _add_aesthetics(
 
 def _print(rows: Sequence[dict[str, Any]], columns: Sequence[tuple[str, str, str]]) -> None:
     """A table of the columns that say something; a figure's interval stands in brackets."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     shown = [column for column in columns if any(_says(row.get(column[0])) for row in rows)]
-    table = Table(*(heading for _, heading, _ in shown), box=None, pad_edge=False)
-    for row in rows:
-        # Text: tags come from outside and are never markup.
-        table.add_row(*(Text(_cell(row, name, form)) for name, _, form in shown))
-    console = Console(highlight=False)
-    console.width = console.width if console.is_terminal else 200
-    console.print(table)
+    print_table(
+        [heading for _, heading, _ in shown],
+        [[_cell(row, name, form) for name, _, form in shown] for row in rows],
+    )
 
 
 def _says(value: Any) -> bool:

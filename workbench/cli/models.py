@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli.app import app
 from workbench.cli.exits import FAILURE, OK
+from workbench.cli.tables import print_table
 
 models = typer.Typer(no_args_is_help=True, help="Weights for the local engine.")
 app.add_typer(models, name="models")
@@ -25,16 +26,11 @@ Revision = Annotated[str | None, typer.Option(help="Commit, branch or tag.")]
 @models.command("list")
 def list_() -> int:
     """List the variants: which are on this disk, at which revision and under which licence."""
-    from rich.console import Console
-    from rich.table import Table
-
     from workbench.engines.local.variants import VARIANTS
     from workbench.engines.local.weights import find_weights
     from workbench.errors import EngineUnavailable
 
-    table = Table(
-        "variant", "size", "sampling", "on this disk", "licence", box=None, pad_edge=False
-    )
+    rows = []
     for variant in VARIANTS.values():
         guided = f", guidance {variant.guidance:g}" if variant.guidance != 1 else ""
         sampling = f"{variant.steps} steps, shift {variant.shift:g}{guided}"
@@ -45,10 +41,8 @@ def list_() -> int:
             known = variant.repository or "convert the authors' weights"
             where, licence = f"no ({known})", ""
         size = f"{variant.size_bytes / 1e9:.1f} GB"
-        table.add_row(variant.name, size, sampling, where, licence)
-    console = Console(highlight=False)
-    console.width = console.width if console.is_terminal else 160
-    console.print(table)
+        rows.append((variant.name, size, sampling, where, licence))
+    print_table(("variant", "size", "sampling", "on this disk", "licence"), rows)
     return OK
 
 

@@ -58,15 +58,22 @@ def sweep(
     dask: Annotated[
         str | None, typer.Option(help="Make takes on the Dask cluster at tcp://HOST:PORT.")
     ] = None,
+    resources: Annotated[
+        str, typer.Option(help="With --dask: what a take needs of its worker, such as GPU=1.")
+    ] = "",
+    storage: Annotated[
+        str,
+        typer.Option(help="With --dask: where workers leave audio, if they do not see the store."),
+    ] = "",
 ) -> int:
     """Run a study and write its report; run it again to go on where it stopped."""
     from workbench.studyfile import StudyFile
 
     with StudyFile.read(study_file).study(store=store) as study:
-        typer.echo(_quote_text(study))
+        typer.echo(quote_text(study))
         if dry_run:
             return OK
-        with _executor(dask) as executor:
+        with _executor(dask, resources, storage) as executor:
             summary = study.run(
                 retry=retry, accept_double_charge=accept_double_charge, executor=executor
             )
@@ -81,15 +88,37 @@ def sweep(
 
 
 @contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
+def _executor(address: str | None, resources: str, storage: str) -> Iterator[Executor | None]:
     """The cluster at an address for as long as it is needed; None without one."""
+    from workbench.errors import RequestError
+
     if address is None:
+        if resources or storage:
+            raise RequestError("--resources and --storage are for a cluster: give --dask as well.")
         yield None
         return
     from workbench.executors.dask import Dask
 
-    with closing(Dask.at(address)) as cluster:
+    needed = _resources(resources)
+    with closing(Dask.at(address, resources=needed, storage=storage)) as cluster:
         yield cluster
+
+
+def _resources(text: str) -> dict[str, float]:
+    """Resources as the command line writes them.
+
+    Examples
+    --------
+    >>> _resources("GPU=1,MEMORY=20e9"), _resources("")
+    ({'GPU': 1.0, 'MEMORY': 20000000000.0}, {})
+    """
+    from workbench.errors import RequestError
+
+    pairs = [entry.partition("=") for entry in text.split(",") if entry.strip()]
+    try:
+        return {name.strip(): float(amount) for name, _, amount in pairs}
+    except ValueError:
+        raise RequestError(f"--resources is {text!r}, but is written like GPU=1.") from None
 
 
 @app.command()
@@ -156,7 +185,8 @@ def _handed_over(study: Study, take: Take, output_dir: Path) -> int:
     return OK
 
 
-def _quote_text(study: Study) -> str:
+def quote_text(study: Study) -> str:
+    """What a run would make and cost, a line for each engine."""
     lines = []
     for row in study.quote().to_dict("records"):
         credits_ = f" and {row['quoted_credits']} credits" if row["quoted_credits"] else ""
@@ -172,8 +202,9 @@ def _quote_text(study: Study) -> str:
 def _faults(study: Study) -> None:
     """Say what failed, each reason once."""
     reasons: dict[str, int] = {}
-    for take in study.takes():
-        if take.state != "done":
+    for take_id, state in study.store.latest(study.name).values():
+        if state != "done":
+            take = study.store.take(take_id)
             said = f"{take.engine}, {take.state}: {take.reason or 'not finished'}"
             reasons[said] = reasons.get(said, 0) + 1
     for said, count in reasons.items():
