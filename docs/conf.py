@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import workbench
+
+# Sphinx reads only what lies below this folder.
+_HERE = Path(__file__).parent
+for _notebook in sorted((_HERE.parent / "notebooks").glob("*.ipynb")):
+    _copies = _HERE / "generated" / "notebooks"
+    _copies.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_notebook, _copies / _notebook.name)
 
 project = "workbench"
 author = "the workbench authors"
