@@ -18,14 +18,14 @@ demo: .venv/.demo
 	$(BIN)/workbench sweep experiments/demo/study.yml
 
 test: .venv/.full
-	$(BIN)/pytest -n 2 -m "not slow and not browser"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not browser"
 
 # JupyterLab and the app in Chromium, with screenshots in runs/screenshots.
 test-browser: .venv/.full
 	$(BIN)/pytest -m browser
 
 test-full: .venv/.full
-	$(BIN)/pytest -n 2 -m "not browser"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not browser"
 
 lint: .venv/.full
 	$(BIN)/ruff check .

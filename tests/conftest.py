@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,11 @@ from workbench.progress import Progress
 from workbench.request import AnyRequest, Request
 from workbench.study import Study
 from workbench.sweep import Sweep
+
+# Two processes that compile librosa's numba code at the same time can leave a cache that crashes
+# whoever reads it: each worker has its own.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+os.environ["NUMBA_CACHE_DIR"] = str(Path(sys.prefix) / f"numba-{_WORKER}")
 
 TONE = Clip(np.sin(np.arange(24_000) / 20).astype(np.float32)[np.newaxis], 24_000)
 
