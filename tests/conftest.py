@@ -28,6 +28,9 @@ from workbench.sweep import Sweep
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 os.environ["NUMBA_CACHE_DIR"] = str(Path(sys.prefix) / f"numba-{_WORKER}")
 
+# Torch's threads wait for work in a busy loop, at the cost of the tests in the other process.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 TONE = Clip(np.sin(np.arange(24_000) / 20).astype(np.float32)[np.newaxis], 24_000)
 
 

@@ -7,7 +7,8 @@ import runpy
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -267,12 +268,17 @@ def foreign(path: Path) -> set[str]:
 def undeclared(names: set[str], asked: list[Requirement]) -> set[str]:
     """Imported names that no declared requirement brings by itself."""
     declared = {canonicalize_name(requirement.name) for requirement in asked}
-    brought_by = packages_distributions()
     return {
         name
         for name in names
-        if declared.isdisjoint(canonicalize_name(owner) for owner in brought_by.get(name, []))
+        if declared.isdisjoint(canonicalize_name(owner) for owner in brought_by().get(name, []))
     }
+
+
+@cache
+def brought_by() -> Mapping[str, list[str]]:
+    """Which distributions bring each top name; the whole environment is read for it."""
+    return packages_distributions()
 
 
 def test_what_workbench_imports_is_declared() -> None:

@@ -31,6 +31,7 @@ import scipy.fft
 import scipy.ndimage
 import soxr
 
+from workbench.analysis.products import on_one_thread
 from workbench.errors import AudioError
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
@@ -172,6 +173,7 @@ def power_frames(mono_22k: FloatArray) -> FloatArray:
     return power
 
 
+@on_one_thread
 def _mel_frames(power: FloatArray) -> FloatArray:
     """Mel power (frames, 128) of power spectra (frames, 1025).
 
@@ -301,6 +303,7 @@ def _checked_rate_hz(rate_hz: int) -> int:
     return int(rate_hz)
 
 
+@on_one_thread
 def _checked_samples(samples: npt.NDArray[np.floating]) -> FloatArray:
     array = np.asarray(samples)
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.floating):

@@ -45,7 +45,7 @@ import numpy.typing as npt
 import scipy.optimize
 
 from workbench.analysis.ladder import KINDS, QUIET_KINDS, Ladder, Samples
-from workbench.analysis.products import DoubleArray
+from workbench.analysis.products import DoubleArray, on_one_thread
 from workbench.analysis.rates import area_under_curve, share_of
 from workbench.analysis.seam_classifier import Classifier, family_members, hinges, stored_classifier
 from workbench.analysis.seam_material import (
@@ -112,6 +112,8 @@ def _read(material: Material, kind: str, edited: Samples, edge_s: float) -> Read
     return Reading(material.group, material.name, edge_s, kind, values, controls)
 
 
+# One order of adding, however many cores there are: the numbers come out the same.
+@on_one_thread
 def fit(rows: Sequence[Reading], recipe: Recipe) -> Classifier:
     """Fit weights and intercepts; the untouched scores are left to the caller."""
     knots = np.array(recipe.knots)

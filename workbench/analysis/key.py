@@ -35,6 +35,7 @@ import scipy.ndimage
 import soxr
 
 from workbench.analysis.features import FEATURE_RATE_HZ, Features, FloatArray
+from workbench.analysis.products import on_one_thread
 from workbench.errors import AudioError
 from workbench.words import KeyName
 
@@ -122,6 +123,7 @@ class Key:
         return f"{self.key} / {self.relative}"
 
 
+@on_one_thread
 def estimate_key(features: Features) -> Key:
     """Key of a clip.
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
 
-from workbench.analysis.products import DoubleArray, FloatArray
+from workbench.analysis.products import DoubleArray, FloatArray, on_one_thread
 from workbench.errors import AudioError
 
 CELL_S = 0.001
@@ -146,6 +146,7 @@ class Levels:
         return cls(power, n / rate_hz, energy, difference)
 
 
+@on_one_thread
 def _difference_energy(samples: FloatArray) -> float:
     """Sum of squares of left minus right, from the samples: energies would cancel near mono."""
     total = 0.0

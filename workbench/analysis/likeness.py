@@ -28,6 +28,7 @@ from workbench.analysis.features import (
     FloatArray,
     mel_matrix,
 )
+from workbench.analysis.products import on_one_thread
 
 LIKENESS_BANDS = 64
 FRAME_S = HOP_SAMPLES / FEATURE_RATE_HZ
@@ -95,6 +96,7 @@ def fingerprint(features: Features) -> Fingerprint:
     return fingerprint_of_frames(features.power.T)
 
 
+@on_one_thread
 def fingerprint_of_frames(power: FloatArray) -> Fingerprint:
     """Fingerprint from power spectra.
 

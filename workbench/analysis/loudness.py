@@ -28,7 +28,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from workbench.analysis.products import ROWS_PER_PRODUCT, DoubleArray, FloatArray, multiply_rows
+from workbench.analysis.products import DoubleArray, FloatArray, on_one_thread
 from workbench.errors import AudioError
 
 LOWEST_RATE_HZ = 8_000
@@ -47,7 +47,7 @@ _CALIBRATION_LU = -0.691
 # Keeps the logarithm of digital silence finite.
 _POWER_FLOOR = 1e-15
 # Cells filtered together: their results stay in a core's cache.
-_CELLS_PER_STEP = 20 * ROWS_PER_PRODUCT
+_CELLS_PER_STEP = 480
 
 
 def _bilinear(b: list[float], a: list[float], *, corner_hz: float, rate_hz: int) -> DoubleArray:
@@ -142,7 +142,7 @@ def _run_section(section: DoubleArray, samples: DoubleArray, states: DoubleArray
 def _start_states(cells: FloatArray, ends: FloatArray, kept: DoubleArray) -> FloatArray:
     """Filter states (cells, 4) at the start of each cell, by doubling the reach of a sum."""
     states = np.zeros((len(cells), 4))
-    states[1:] = multiply_rows(cells, ends)[:-1]
+    states[1:] = (cells @ ends)[:-1]
     reach = 1
     # What is kept of a state shrinks with every cell; past this it is lost in float32.
     while reach < len(states) and np.abs(kept).max() > 1e-9:
@@ -152,6 +152,7 @@ def _start_states(cells: FloatArray, ends: FloatArray, kept: DoubleArray) -> Flo
     return states.astype(np.float32)
 
 
+@on_one_thread
 def _channel_power(channel: FloatArray, rate_hz: int) -> DoubleArray:
     """Mean square (cells,) of one K-weighted channel."""
     response, ends, ringing, kept = _cell_matrices(rate_hz)
@@ -161,8 +162,8 @@ def _channel_power(channel: FloatArray, rate_hz: int) -> DoubleArray:
     power = np.empty(len(cells))
     for first in range(0, len(cells), _CELLS_PER_STEP):
         step = slice(first, first + _CELLS_PER_STEP)
-        weighted = multiply_rows(cells[step], response)
-        weighted += multiply_rows(states[step], ringing)
+        weighted = cells[step] @ response
+        weighted += states[step] @ ringing
         power[step] = np.einsum("ij,ij->i", weighted, weighted)
     power /= n
     return power

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from workbench.analysis.products import FloatArray, multiply_rows
+from workbench.analysis.products import FloatArray, on_one_thread
 from workbench.errors import AudioError
 
 OVERSAMPLING = 4
@@ -153,7 +153,7 @@ def _piece_peak(piece: FloatArray, floor: float) -> float:
     if not chosen.size:
         return floor
     windows = np.lib.stride_tricks.sliding_window_view(piece, _WINDOW)[::_BLOCK]
-    between = multiply_rows(windows[chosen], matrix)
+    between = windows[chosen] @ matrix
     return max(floor, float(between.max()), -float(between.min()))
 
 
@@ -164,6 +164,7 @@ def _padded_piece(channel: FloatArray, start: int, stop: int) -> FloatArray:
     return np.pad(piece, (before, after)) if before or after else piece
 
 
+@on_one_thread
 def true_peak_dbtp(peaks: Peaks) -> float:
     """Level of the largest value of the waveform, between the samples too.
 

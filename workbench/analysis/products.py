@@ -1,48 +1,50 @@
-"""How the loudness and peak measures multiply many rows by one small matrix.
+"""How the rulers multiply matrices: on the thread that asks, and on no other.
 
-References: none; the measurements behind the numbers stand beside them.
+References: none; the measurements behind the choice stand beside it.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 DoubleArray: TypeAlias = npt.NDArray[np.float64]
 
-# So few rows that OpenBLAS does not split a product of 64 columns among threads. Splitting doubled
-# the processor time here, and on a busy machine threads waiting for each other took 20 times as
-# long; larger products are no faster on one thread.
-ROWS_PER_PRODUCT = 24
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-def multiply_rows(rows: FloatArray, matrix: FloatArray) -> FloatArray:
-    """`rows @ matrix` in many small products, on the calling thread alone.
+def on_one_thread(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let the products within a function run on its own thread alone.
 
-    Parameters
-    ----------
-    rows : np.ndarray, float32, shape (n, m)
-        Any number of rows.
-    matrix : np.ndarray, float32, shape (m, k)
-        Some hundred entries a side at most.
-
-    Returns
-    -------
-    np.ndarray, float32, shape (n, k)
-        The product.
+    BLAS splits even small products among threads, which then wait for the next one in a busy
+    loop. Here that doubled the processor time, with nothing gained, and where two processes
+    measured at once each took more than twice as long. The limit is the process's while it
+    lasts; where two threads measure at once, it lasts until the first of them is done.
 
     Examples
     --------
-    >>> multiply_rows(np.ones((50, 3), np.float32), np.eye(3, dtype=np.float32)).shape
-    (50, 3)
+    >>> @on_one_thread
+    ... def total(left: DoubleArray, right: DoubleArray) -> float:
+    ...     return float((left @ right).sum())
+    >>> total(np.ones((3, 50)), np.eye(50))
+    150.0
     """
-    n, m = rows.shape
-    whole = n // ROWS_PER_PRODUCT * ROWS_PER_PRODUCT
-    batch = rows[:whole].reshape(-1, ROWS_PER_PRODUCT, m) @ matrix
-    product: FloatArray = batch.reshape(whole, matrix.shape[1])
-    if whole == n:
-        return product
-    return np.concatenate([product, rows[whole:] @ matrix])
+
+    @wraps(function)
+    def alone(*values: _P.args, **named: _P.kwargs) -> _T:
+        with _blas().limit(limits=1):
+            return function(*values, **named)
+
+    return alone
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.ndimage
 
-from workbench.analysis.products import DoubleArray, FloatArray
+from workbench.analysis.products import DoubleArray, FloatArray, on_one_thread
 from workbench.analysis.seam_likeness import Moments, beat_slip, match_moments, places_differ
 from workbench.analysis.seam_names import STATISTICS
 from workbench.analysis.seam_spectra import (
@@ -95,6 +95,7 @@ class SeamReader:
         self.mono: FloatArray = samples.mean(axis=0, dtype=np.float32)
         self.duration_s = samples.shape[1] / rate_hz
 
+    @on_one_thread
     def read(self, times_s: DoubleArray, *, breaks_s: tuple[float, ...] = ()) -> DoubleArray:
         """Every statistic at every time.
 

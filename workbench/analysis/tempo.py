@@ -28,6 +28,7 @@ import numpy as np
 from workbench.analysis.confidence import chance, folded_signs, octave_signs, weights
 from workbench.analysis.features import Features
 from workbench.analysis.local_tempo import follow_tempo
+from workbench.analysis.products import on_one_thread
 from workbench.analysis.pulse import (
     FASTEST_BPM,
     SLOWEST_BPM,
@@ -399,6 +400,7 @@ def _ratio(tempo_bpm: float, requested_bpm: float) -> float:
     return tempo_bpm / requested_bpm
 
 
+@on_one_thread
 def _reason_undefined(features: Features) -> str:
     if features.duration_s < SHORTEST_S:
         return f"too short: {features.duration_s:.1f} s, and a tempo needs {SHORTEST_S:.0f} s"
