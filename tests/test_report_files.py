@@ -142,6 +142,23 @@ def test_parquet_keeps_numbers_as_numbers_and_the_dictionary_says_which(folder: 
     assert said["meaning"].notna().all()
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_text_that_a_spreadsheet_would_run_is_one_in_csv_and_as_it_is_in_parquet(
+    planted_study: Callable[..., Study], tmp_path: Path, start: str
+) -> None:
+    formula = start + "HYPERLINK(0)"
+    numbers = pd.DataFrame({"level": [formula], "estimate": [-1.5]})
+    study = planted_study(Planted(lambda request: EngineFailed(formula)))
+    study.run(watch=silent)
+    write_report(study.store, study.name, tmp_path, finding=Finding(table=numbers))
+    reasons = pd.read_parquet(tmp_path / "takes.parquet")["reason"]
+    assert reasons.str.startswith(formula).all()
+    assert pd.read_csv(tmp_path / "takes.csv")["reason"].str.startswith("'" + formula).all()
+    answer = pd.read_csv(tmp_path / "answer.csv")
+    assert answer["level"].tolist() == ["'" + formula]
+    assert answer["estimate"].tolist() == [-1.5]
+
+
 def test_a_study_without_takes_and_without_a_question_has_its_files(tmp_path: Path) -> None:
     sweep = Sweep(Request(tags="house", duration_s=6), seed=range(2))
     with Study("bare", sweep, [SketchEngine()], store=tmp_path) as study:

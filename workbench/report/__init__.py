@@ -26,6 +26,9 @@ from workbench.tables import COLUMNS, table
 
 __all__ = ["Drawn", "Finding", "answer", "ruler", "write_report", "write_ruler_report"]
 
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 def write_report(
     store: Store,
@@ -38,7 +41,7 @@ def write_report(
 
     The data are ``takes.csv`` and ``takes.parquet``, a row per take, with ``columns.csv`` saying
     what each column holds; a finding's numbers are ``answer.csv``, and its figures
-    ``figure-1.svg`` and so on.
+    ``figure-1.svg`` and so on. In CSV a ' goes before a text that a spreadsheet would run.
 
     Parameters
     ----------
@@ -64,11 +67,11 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     takes = table(store, name)
     finding = finding or Finding()
-    put(folder / "takes.csv", takes.to_csv(index=False))
+    put(folder / "takes.csv", _csv(takes))
     put(folder / "takes.parquet", _typed(takes).to_parquet(index=False))
-    put(folder / "columns.csv", _dictionary(takes).to_csv(index=False))
+    put(folder / "columns.csv", _csv(_dictionary(takes)))
     if len(finding.table.columns):
-        put(folder / "answer.csv", finding.table.to_csv(index=False))
+        put(folder / "answer.csv", _csv(finding.table))
     files = []
     for number, drawn in enumerate(finding.figures, start=1):
         files.append(f"figure-{number}.svg")
@@ -84,6 +87,18 @@ def _typed(takes: pd.DataFrame) -> pd.DataFrame:
     """Numbers as numbers, all else as text: Parquet holds one type per column."""
     text = [name for name in takes if not pd.api.types.is_numeric_dtype(takes[name])]
     return takes.astype(dict.fromkeys(text, "string"))
+
+
+def _csv(rows: pd.DataFrame) -> str:
+    """CSV, with a ' before each text that a spreadsheet would run; Parquet has it as it is."""
+
+    def safe(value: object) -> object:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    text = rows.select_dtypes(exclude="number").columns
+    rows = rows.assign(**{name: rows[name].map(safe) for name in text})
+    # RFC 4180's line ends; with them a text that holds either character is quoted.
+    return rows.to_csv(index=False, lineterminator="\r\n")
 
 
 def _dictionary(takes: pd.DataFrame) -> pd.DataFrame:
