@@ -19,8 +19,9 @@ from workbench import plots
 from workbench.analysis.checks.rulers import quick_figures
 from workbench.engines.sketch import SketchEngine
 from workbench.errors import EngineFailed
+from workbench.measure import STANDARD
 from workbench.provenance import provenance
-from workbench.report import Drawn, Finding, write_report
+from workbench.report import Drawn, Finding, ruler, write_report
 from workbench.request import Request
 from workbench.study import Study
 from workbench.sweep import Sweep
@@ -119,6 +120,11 @@ def test_provenance_holds_what_it_takes_in_both_forms(folder: Path, html: str) -
         assert f'<th scope="row">{name}</th>' in page
     assert provenance()["lock"] in page
     assert '<th scope="row">make again</th>' in page
+
+
+def test_every_quantity_of_the_standard_set_has_a_known_error() -> None:
+    quantities = [name for measure in STANDARD for name in measure.quantities]
+    assert [name for name in quantities if not ruler(name)[1]] == []
 
 
 def test_figures_lie_beside_it_and_in_the_page(folder: Path, html: str) -> None:

@@ -16,8 +16,8 @@ from workbench import plots
 from workbench.measure import STANDARD
 from workbench.report import markdown, page
 from workbench.report.finding import Drawn, Finding
+from workbench.report.known import ruler
 from workbench.report.numbers import answer
-from workbench.report.page import ruler
 from workbench.report.put import put
 from workbench.report.rulers import write_ruler_report
 from workbench.statistics.observed import unit_of

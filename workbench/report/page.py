@@ -16,6 +16,7 @@ from workbench.preview import BYTES_PER_S, data_uri, preview_mp3, read_head
 from workbench.report import numbers
 from workbench.report.edges import AROUND_S, EDGES_MAX, edges, players
 from workbench.report.finding import Drawn, Finding
+from workbench.report.known import KNOWN
 from workbench.report.provenance import provenance_rows
 from workbench.report.put import put
 from workbench.store import Store
@@ -26,42 +27,6 @@ PREVIEWS_MAX_BYTES = 12_000_000
 PREVIEW_MAX_S = 20
 PREVIEW_MIN_S = 4
 
-# What a reader should know of each ruler: how it measures and how wrong it may be.
-RULERS: Mapping[str, tuple[str, str]] = {
-    "tempo_bpm": (
-        "pulse evidence over eight beat multiples on mel onset bands, refined on the Fourier size",
-        "octave errors are common to all music and shown as half or double; see the ruler check",
-    ),
-    "loudness_lufs": ("ITU-R BS.1770-4, gated", "within 0.1 LU of the generated test signals"),
-    "true_peak_dbtp": ("ITU-R BS.1770-4, oversampled", "+0.2 / -0.4 dB"),
-    "key": (
-        "chroma with overtones removed, against the 24 rotations of two averaged key profiles",
-        "exact in 95 % of 216 programmed clips; relative major and minor are often both right",
-    ),
-    "loudness_range_lu": ("EBU Tech 3342", "within 0.01 LU of the generated test signals"),
-    "clipped": (
-        "runs of three samples or more at the rail",
-        "99.99 % of 6,940 planted runs found; hidden by lossy codecs",
-    ),
-    "seam_score": (
-        "statistics at the edge against other moments of the same clip, one fitted classifier",
-        "1 % of untouched places read clear; 1 dB steps and splices on the beat are often missed",
-    ),
-    "kept_verdict": (
-        "aligned in time and gain, then samples, log-mel and chroma compared outside of the span",
-        "right for 121 of 126 built edits of seven kinds; 69 of 72 edges within 0.25 s",
-    ),
-    "ear_strength": (
-        "Bradley-Terry strength of the votes between takes",
-        "interval by bootstrap over votes, in `rank_takes`; one listener is one opinion",
-    ),
-    "duration_s": ("decoded samples over rate", "exact for lossless files, 0.06 s for MP3"),
-    "lead_silence_s, tail_silence_s": (
-        "momentary loudness under max(-60 LUFS, integrated - 40 LU)",
-        "0.1 s, the hop of the momentary loudness",
-    ),
-}
-
 # Columns that a list of takes shows only where they differ between takes.
 _VARYING: Mapping[str, str] = {
     "kind": "kind",
@@ -69,20 +34,6 @@ _VARYING: Mapping[str, str] = {
     "asked_key": "key asked",
     "tempo_carrier": "tempo as",
 }
-
-
-def ruler(quantity: str) -> tuple[str, str]:
-    """The quantity that a ruler reads, and its known error; "" where none is on record.
-
-    Examples
-    --------
-    >>> ruler("loudness_range_lu")
-    ('loudness_range_lu', 'within 0.01 LU of the generated test signals')
-    >>> ruler("tempo_off_pct")[0], ruler("width_db")
-    ('tempo_bpm', ('width_db', ''))
-    """
-    name = "tempo_bpm" if quantity.startswith("tempo_") else quantity
-    return name, RULERS[name][1] if name in RULERS else ""
 
 
 def environment(*, autoescape: bool) -> jinja2.Environment:
@@ -135,7 +86,7 @@ def facts(store: Store, name: str, takes: pd.DataFrame, finding: Finding) -> dic
         "asked_delivered": numbers.asked_delivered(takes),
         "faults": numbers.faults(takes),
         "notes": numbers.notes(done),
-        "rulers": RULERS,
+        "rulers": KNOWN,
         "ruler_check": numbers.ruler_check(done),
         "ruler_figures": quick_figures() if len(done) else (),
         "undefined": numbers.undefined(done),

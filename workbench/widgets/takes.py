@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.errors import StoreError
-from workbench.measure import STANDARD
 from workbench.records import Place, Shown
-from workbench.report.page import RULERS
+from workbench.report import ruler
 from workbench.request import Request
 from workbench.take import Measurement, State, Take
 from workbench.widgets import sound
@@ -18,21 +17,6 @@ from workbench.widgets.base import Panel, Reply
 # Measurements that a row shows; a click on a take shows them all.
 _COLUMNS = ("tempo_bpm", "tempo_match", "duration_s", "key", "loudness_lufs", "ear_strength")
 _PAGE = 50
-
-
-def _known_errors() -> dict[str, str]:
-    """What is known of the error of each method, by the quantity that its ruler is named by."""
-    named = {name: error for names, (_, error) in RULERS.items() for name in names.split(", ")}
-    found = {}
-    for measure in STANDARD:
-        stems = [name.removesuffix("_start").removesuffix("_end") for name in measure.quantities]
-        known = [named[stem] for stem in stems if stem in named]
-        if known:
-            found[measure.method] = known[0]
-    return found
-
-
-_ERRORS = _known_errors()
 
 
 class TakesPanel(Panel):
@@ -155,5 +139,5 @@ def _told(measurement: Measurement) -> dict[str, Any]:
         "high": measurement.high,
         "reason": measurement.reason,
         "method": measurement.method,
-        "error": _ERRORS.get(measurement.method, ""),
+        "error": ruler(measurement.name)[1],
     }
