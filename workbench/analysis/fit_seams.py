@@ -4,8 +4,8 @@
 ladder, reads every rung and fits the classifier: the same command writes the same
 `data/seams.json`, on however many cores. To the byte it does so with OpenBLAS's kernels for Haswell
 (OPENBLAS_CORETYPE=Haswell chooses them); those for other processors round otherwise, and the scores
-then differ by up to 0.001. With folders of audio it scores the stored numbers on them, each a group of its
-own, and changes nothing.
+then differ by up to 0.001. With folders of audio it scores the stored numbers on them, each a group
+of its own, and changes nothing.
 
 The recipe: one piece for each genre and seed, every other one roughened; one place in each, half
 of them on a beat and half drawn at random; every kind of the ladder there, and further untouched
