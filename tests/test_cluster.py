@@ -159,6 +159,29 @@ def test_a_scheduler_that_dies_ends_the_run_and_fails_no_take(
     executor.close()
 
 
+def test_a_scheduler_that_dies_before_its_answer_is_fetched_is_no_fault_of_the_take(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = machines.executor()
+    waited = Dask._wait
+
+    def wait_and_lose(self: Dask, *values: Any) -> None:
+        waited(self, *values)
+        machines.scheduler.kill()
+
+    monkeypatch.setattr(Dask, "_wait", wait_and_lose)
+    with pytest.raises(ExecutorLost, match="scheduler is gone"):
+        executor.call(_device)
+    executor.close()
+
+
+def test_a_fault_of_the_task_s_own_stays_what_it_is(machines: Machines) -> None:
+    executor = machines.executor()
+    with pytest.raises(FileNotFoundError):
+        executor.call(os.stat, "there is no such file")
+    executor.close()
+
+
 def test_a_run_whose_workers_are_all_gone_can_be_cancelled(
     machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "workbench-"
 _LOOK_S = 0.5
+_LOST = "the cluster's scheduler is gone: start it, and run the study again to go on."
 _GRACE_S = 10.0  # how long a worker may take to stop, once a call is cancelled
 
 
@@ -132,6 +133,11 @@ class Dask:
         except (KilledWorker, CancelledError) as error:
             self._raise_if_lost()
             raise WorkerLost("the cluster's worker that held this call is gone.") from error
+        except OSError as error:
+            if future.status == "error":
+                raise  # the task's own
+            # The answer is fetched through the scheduler; the client may not have noticed yet.
+            raise ExecutorLost(_LOST) from error
         finally:
             future.release()
 
@@ -149,6 +155,4 @@ class Dask:
 
     def _raise_if_lost(self) -> None:
         if self._client.status != "running":
-            raise ExecutorLost(
-                "the cluster's scheduler is gone: start it, and run the study again to go on."
-            )
+            raise ExecutorLost(_LOST)
