@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.conftest import Planted, silent
-from workbench.adaptive import Rung, halve, search
+from workbench.adaptive import Rung, _scored, halve, search
 from workbench.cli import main
 from workbench.engines.base import Engine
 from workbench.engines.sketch import SketchEngine
@@ -112,16 +114,33 @@ def test_a_search_keeps_to_the_budget_and_says_so(make: Make) -> None:
     assert len(keys) == len(set(keys))  # nothing paid for twice
 
 
+@pytest.mark.parametrize("find", [search, halve])
+def test_what_takes_will_never_have_is_refused_before_one_is_made(
+    make: Make, find: Callable[..., Any]
+) -> None:
+    engine = Planted()
+    study = make(engine, Sweep(Request(tags="a"), tags=["a", "b"]))
+    more = {"trials": 2} if find is search else {"rungs": [Rung(engine, {})]}
+    with pytest.raises(RequestError, match="takes will have no 'nonsense'"):
+        find(study, "nonsense", watch=silent, **more)
+    assert engine.served == []
+
+
+def test_an_error_counts_by_its_size() -> None:
+    takes = pd.DataFrame({"state": ["done"] * 2, "duration_error_s": [-3.0, -5.0]})
+    assert _scored({}, takes, "duration_error_s").score == 4.0
+
+
 def test_a_trial_that_fails_is_told_and_one_without_a_rating_waits(make: Make) -> None:
     engine = Planted(lambda r: EngineFailed("no sound.") if r.tags == "a" else None)
     sweep = Sweep(Request(tags="a"), tags=["a", "b"])
     failed = search(make(engine, sweep), "duration_s", trials=6, watch=silent)
     assert failed.stopped == ""
     assert [each.reason for each in failed.scored] == ["", "no sound."]
-    waiting = search(make(Planted(), sweep), "rating", trials=6, watch=silent)
-    assert "a take has no rating yet" in waiting.stopped
+    waiting = search(make(Planted(), sweep), "ear_strength", trials=6, watch=silent)
+    assert "a take has no ear_strength yet" in waiting.stopped
     assert waiting.best is None
-    assert waiting.sentence.startswith("No cell has a rating yet")
+    assert waiting.sentence.startswith("No cell has a ear_strength yet")
 
 
 def test_what_cannot_be_searched_is_refused(make: Make, tmp_path: Path) -> None:
@@ -227,7 +246,10 @@ def test_search_and_halve_run_from_a_study_file(
     file = str(study_file)
     assert main(["search", file, "--objective", "duration_s", "--trials", "4"]) == 0
     assert "Best duration_s: 5" in capsys.readouterr().out
-    assert main(["halve", file, "--objective", "duration_s", "--high"]) == 0
+    halving = ["halve", file, "--objective", "duration_s", "--high"]
+    assert main(halving) == 65
+    assert "such as --draft duration_s=8" in capsys.readouterr().err
+    assert main([*halving, "--draft", "tags=jazz"]) == 0
     assert "Best duration_s: 6" in capsys.readouterr().out
 
 

@@ -90,6 +90,14 @@ def test_an_engine_that_serves_no_cell_is_refused_at_once(tmp_path: Path) -> Non
         Study("s", Sweep(Request(tags="a", duration_s=2)), [SketchEngine()], store=tmp_path)
 
 
+@pytest.mark.parametrize("amount", ["-1", -0.01, "nan", "inf", "cheap", ""])
+def test_no_amount_and_less_than_nothing_are_refused(planted_study: Make, amount: str) -> None:
+    with pytest.raises(RequestError, match=r"give 0 or more|no amount of dollars"):
+        planted_study(Planted(), budget_usd=amount)
+    with pytest.raises(RequestError, match=r"give 0 or more|no amount of dollars"):
+        SketchEngine(usd_per_hour=amount)
+
+
 def test_the_budget_stops_before_a_round_it_does_not_cover(planted_study: Make) -> None:
     engine = Planted()
     study = planted_study(engine, budget_usd="0.50")  # a round is quoted 0.20, charged 0.16

@@ -24,9 +24,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import EngineUnavailable, RequestError
+from workbench.ratings import STRENGTH
 from workbench.study import Study
 from workbench.sweep import REPLICATE, Cell, Sweep
-from workbench.tables import table
+from workbench.tables import COLUMNS, table
 from workbench.value import Value, canonical_json, digest
 
 if TYPE_CHECKING:
@@ -157,8 +158,8 @@ def search(
     study : Study
         Its sweep names what may be tried, its budget holds over all trials; one engine.
     objective : str
-        A column of `workbench.table`. A trial whose takes have no value, and no reason for it,
-        waits: rate them, and run the search again.
+        A column of `workbench.table`; errors count by their size. A trial whose takes have no
+        value, and no reason for it, waits: rate them, and run the search again.
     trials : int
         Cells tried in all, those of earlier runs included; a cell asked again costs nothing.
     best : "low" or "high"
@@ -171,7 +172,8 @@ def search(
     Raises
     ------
     RequestError
-        If the study has several engines, or no axis but the seed.
+        If the study has several engines or no axis but the seed, or takes will have no such
+        objective.
     EngineUnavailable
         If Optuna is not installed.
     """
@@ -180,6 +182,9 @@ def search(
     values = {axis.name: axis.values for axis in study.sweep.axes if axis.name != REPLICATE}
     if not values:
         raise RequestError("a search needs an axis beside the seed.")
+    if trials < 1:
+        raise RequestError("a search needs at least one trial.")
+    _check_objective(study, objective)
     memory = _memory(study, objective, best)
     allowed = _places(study.sweep)
     tried: list[Mapping[str, Any]] = []
@@ -222,7 +227,7 @@ def halve(
     study : Study
         Its sweep gives the cells, its budget holds over all rungs together.
     objective : str
-        A column of `workbench.table`, by which each rung ranks.
+        A column of `workbench.table`, by which each rung ranks; errors count by their size.
     rungs : sequence of Rung
         From the cheapest to the dearest; each is a study of its own in the same store.
     keep : float
@@ -235,10 +240,11 @@ def halve(
     Raises
     ------
     RequestError
-        If there is no rung, or `keep` is no share.
+        If there is no rung, `keep` is no share, or takes will have no such objective.
     """
     if not rungs or not 0 < keep < 1:
         raise RequestError("a halving needs a rung, and keeps a share between 0 and 1.")
+    _check_objective(study, objective)
     places = _places(study.sweep)
     takes, spent_usd = 0, Decimal(0)
     found = Found(objective, (), 0, spent_usd)
@@ -258,6 +264,16 @@ def halve(
             break
         places = [each.at for each in found.scored[: max(1, math.ceil(len(places) * keep))]]
     return replace(found, takes=takes, spent_usd=spent_usd)
+
+
+def _check_objective(study: Study, objective: str) -> None:
+    """Before anything is spent."""
+    measured = [name for measure in study.measures for name in measure.quantities]
+    if objective not in (*measured, STRENGTH, *COLUMNS, *table(study).columns):
+        raise RequestError(
+            f"takes will have no {objective!r}: choose what is measured, such as "
+            f"{', '.join(measured[:3]) or 'a rating'}."
+        )
 
 
 def _place(at: Mapping[str, Any]) -> dict[str, Any]:
@@ -329,6 +345,8 @@ def _scored(place: Mapping[str, Any], takes: pd.DataFrame, objective: str) -> Sc
     if objective not in takes:
         return Scored(place, math.nan, 0, len(takes))
     values = observed(takes, objective, [])[objective]
+    if "_error_" in objective:  # signed, and either sign is as wrong
+        values = values.abs()
     reasons = [reason for reason in undefined(takes, objective) if reason != NOT_MEASURED]
     return Scored(
         place,

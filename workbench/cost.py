@@ -36,6 +36,25 @@ def usd(amount: Decimal | float | int | str) -> Decimal:
         raise RequestError(f"{amount!r} is no amount of dollars: write for example 2.50.") from None
 
 
+def usd_from_zero(amount: Decimal | float | int | str) -> Decimal:
+    """An amount that can be spent or asked for.
+
+    Raises
+    ------
+    RequestError
+        If it is no number, or less than 0.
+
+    Examples
+    --------
+    >>> usd_from_zero("2.5")
+    Decimal('2.500000000')
+    """
+    made = usd(amount)
+    if not made.is_finite() or made < 0:
+        raise RequestError(f"{amount} USD is no price or budget: give 0 or more.")
+    return made
+
+
 class Quote(Value):
     """What a take will cost at most, and why we think so.
 

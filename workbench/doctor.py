@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _EXTRAS = {
     "notebook": ("JupyterLab and its panels", "jupyterlab"),
     "server": ("our own server", "fastapi"),
     "local": ("ACE-Step on a local GPU", "torch"),
+    "adaptive": ("workbench search", "optuna"),
+    "cluster": ("Dask clusters", "distributed"),
 }
 _FREE_WANTED_GB = 5
 
@@ -57,7 +60,8 @@ def engine_findings() -> Iterator[Finding]:
 
 
 def findings() -> Iterator[Finding]:
-    """Python, codecs, disk, extras, GPU, browser and engines, in that order."""
+    """Versions, codecs, disk, extras, GPU, browser and engines, in that order."""
+    yield Finding("workbench", True, version("workbench"))
     yield Finding("python", True, f"{platform.python_version()} on {platform.machine()}")
     yield _codecs()
     yield _disk()

@@ -16,7 +16,7 @@ from decimal import Decimal
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from workbench.cost import Ledger, Quote, usd
+from workbench.cost import Ledger, Quote, usd_from_zero
 from workbench.engines.base import Engine
 from workbench.errors import AudioError, RequestError, StoreError
 from workbench.executors import Executor, Placed, meet, placed
@@ -129,7 +129,7 @@ class Study:
         if not names or len(set(names)) < len(names):
             raise RequestError("a study needs at least one engine, and each of them once.")
         self.name, self.sweep, self.engines = name, sweep, tuple(engines)
-        self.budget_usd = None if budget_usd is None else usd(budget_usd)
+        self.budget_usd = None if budget_usd is None else usd_from_zero(budget_usd)
         self.measures = tuple(measures)
         self._stop = threading.Event()
         self._hold = threading.Event()

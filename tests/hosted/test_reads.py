@@ -115,6 +115,7 @@ LASTING: dict[str, Fault] = {
 def test_a_file_that_cannot_be_had_keeps_the_charge(
     make: Maker, fault: Fault, far: Far, settings: Settings, files: Path
 ) -> None:
+    much_silence()  # made before anyone waits for it
     far.next_fails("file", *[fault] * 40)
     result = outcome(make(settings))
     assert isinstance(result, JobFailed), repr(result)

@@ -95,10 +95,16 @@ def halve(
     from workbench.adaptive import Rung
     from workbench.adaptive import halve as run_halving
     from workbench.cli.notebooks import pair
+    from workbench.errors import RequestError
     from workbench.studyfile import StudyFile
 
     with StudyFile.read(study_file).study() as study:
         rungs = [Rung(engine, {}) for engine in study.engines]
+        if len(rungs) < 2 and not draft:
+            raise RequestError(
+                "a halving needs drafts: name a second engine in the study, or a cheaper setting "
+                "such as --draft duration_s=8."
+            )
         if draft:
             first, *others = rungs
             rungs = [Rung(first.engine, dict(map(pair, draft))), *(others or [first])]

@@ -16,7 +16,7 @@ import numpy as np
 
 from workbench import sketch
 from workbench.clip import Clip, Samples
-from workbench.cost import Charge, Quote, usd
+from workbench.cost import Charge, Quote, usd, usd_from_zero
 from workbench.engines.base import Attempt, Delivery, Outcome
 from workbench.errors import RequestError
 from workbench.request import (
@@ -67,7 +67,7 @@ class SketchEngine:
     is_idempotent = True  # nothing is sent, so nothing can be paid for twice
 
     def __init__(self, usd_per_hour: Decimal | float | str = 0) -> None:
-        self._usd_per_s = Decimal(str(usd_per_hour)) / 3600
+        self._usd_per_s = usd_from_zero(usd_per_hour) / 3600
 
     @property
     def fingerprint(self) -> Mapping[str, str]:

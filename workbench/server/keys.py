@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from workbench.cost import usd_from_zero
 from workbench.errors import StoreError
 from workbench.server.database import connect
 from workbench.server.refusals import Reason, Refusal
@@ -64,7 +65,7 @@ def micro(amount: Decimal | float | int | str) -> int:
     >>> micro("0.012")
     12000
     """
-    return int((Decimal(str(amount)) * MICRO).to_integral_value())
+    return int((usd_from_zero(amount) * MICRO).to_integral_value())
 
 
 def insert_key(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.cost import Charge, Quote, usd
+from workbench.cost import Charge, Quote, usd, usd_from_zero
 from workbench.engines.base import Attempt, Delivery, Outcome
 from workbench.engines.local import plan
 from workbench.engines.local.weights import WeightsFolder, find_weights
@@ -83,7 +83,7 @@ class LocalEngine:
         self._device = device
         self.batch_max = _BATCH_MAX if batch_max is None else batch_max
         self._rows_max = batch_max
-        self._usd_per_s = Decimal(str(usd_per_hour)) / 3600
+        self._usd_per_s = usd_from_zero(usd_per_hour) / 3600
         self._lock = threading.Lock()
         self._seconds_of_audio = 0.0
         self._speed: float | None = None
