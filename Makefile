@@ -33,7 +33,9 @@ lint: .venv/.full
 	$(BIN)/mypy
 
 # The site, from docs/ and the docstrings; a warning or a dead link inside it fails.
+# Pages made from docstrings are made anew: one whose module is listed no more would fail it.
 docs: .venv/.full
+	rm -rf docs/generated
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs runs/docs
 	@echo "Documentation: runs/docs/index.html"
 
