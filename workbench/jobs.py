@@ -39,7 +39,7 @@ class Resolution:
 
     def __post_init__(self) -> None:
         if bool(self.job_id) == (self.charged_usd is not None):
-            raise RequestError("say the job's id, or else what was charged: one of the two.")
+            raise RequestError("say either the job's id or what was charged: one of the two.")
 
 
 def open_takes(store: Store) -> list[Take]:
